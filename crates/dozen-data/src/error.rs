@@ -1,0 +1,66 @@
+//! What can be wrong with data, in sentences.
+
+use std::path::PathBuf;
+
+/// A fault in a file, in its contents, or in what was asked of it.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// The file cannot be opened, read or written.
+    #[error("cannot {action} `{}`: {source}", path.display())]
+    Io {
+        /// What was tried: `open`, `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The contents are at fault.
+    #[error("`{file}`{place}: {problem}")]
+    Content {
+        /// The file, as the user named it.
+        file: String,
+        /// Where in it: `, line 7, column `age``; empty for the whole file.
+        place: String,
+        /// What is wrong there and what to do.
+        problem: String,
+    },
+    /// The request does not make sense for this data.
+    #[error("{0}")]
+    Request(String),
+}
+
+impl DataError {
+    pub(crate) fn content(
+        file: &str,
+        place: impl Into<String>,
+        problem: impl Into<String>,
+    ) -> Self {
+        let place = place.into();
+        Self::Content {
+            file: file.to_owned(),
+            place: if place.is_empty() {
+                place
+            } else {
+                format!(", {place}")
+            },
+            problem: problem.into(),
+        }
+    }
+
+    pub(crate) fn read(path: &str, source: std::io::Error) -> Self {
+        Self::Io {
+            action: "read",
+            path: path.into(),
+            source,
+        }
+    }
+
+    pub(crate) fn write(path: &std::path::Path, source: std::io::Error) -> Self {
+        Self::Io {
+            action: "write",
+            path: path.to_owned(),
+            source,
+        }
+    }
+}

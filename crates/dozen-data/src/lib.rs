@@ -1,0 +1,44 @@
+//! Data for dozen's models: reading tables of every common format, checking them, splitting, encoding, making
+//! and writing them.
+//!
+//! The principal type is [`Table`]: named, typed columns of equal length. [`read_table`] reads one whole;
+//! [`open_table`] streams it in chunks, so that a file larger than memory can be scored. A [`Schema`] learns each
+//! column's kind from the training table and turns later tables into a [`Matrix`] of `f32` the same way.
+//!
+//! ```
+//! use dozen_data::{Made, Schema, make};
+//!
+//! let Made { table, .. } = make::binary_tree(100, 4, 0);
+//! let schema = Schema::infer(&table, &[]).unwrap();
+//! let matrix = schema.encode(&table).unwrap();
+//! assert_eq!((matrix.rows(), matrix.columns()), (100, 4));
+//! ```
+//!
+//! Every error names the file, the row or line and the column, and says what to do.
+
+mod binarize;
+mod delimited;
+mod error;
+mod fingerprint;
+mod idx;
+pub mod make;
+mod matrix;
+mod npy;
+mod parquet_table;
+mod read;
+mod schema;
+mod source;
+mod split;
+mod table;
+mod write;
+
+pub use binarize::Binarize;
+pub use error::DataError;
+pub use fingerprint::Fingerprint;
+pub use make::Made;
+pub use matrix::Matrix;
+pub use read::{Header, ReadOptions, TableReader, open_table, read_table};
+pub use schema::{ColumnSchema, Kind, Schema};
+pub use split::split_rows;
+pub use table::{Column, Table, Values};
+pub use write::write_table;

@@ -1,0 +1,162 @@
+//! Made data whose truth is known.
+
+use std::f64::consts::{PI, TAU};
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use rand_distr::{Distribution, StandardNormal};
+
+use crate::{Column, Table, Values};
+
+/// A made table and what is exactly true of the distribution that it was drawn from.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The rows.
+    pub table: Table,
+    /// Named exact quantities, such as the entropy in nats.
+    pub truth: Vec<(&'static str, f64)>,
+}
+
+/// `bits` binary columns of a Bayesian network shaped as a binary tree: bit `i` copies its parent `(i - 1) / 2` with
+/// a probability between 0.75 and 0.95 that grows with `i`, bit 0 is one with probability 0.6.
+///
+/// The truth is the exact entropy in nats of a row,
+/// `H = sum_i sum_v P(x_parent(i) = v) h(P(x_i = 1 | v))`, which no model's mean negative log-likelihood can beat.
+pub fn binary_tree(rows: usize, bits: usize, seed: u64) -> Made {
+    let copies: Vec<f64> = (0..bits).map(|i| 0.75 + 0.2 * i as f64 / bits as f64).collect();
+    let entropy_of = |p: f64| -p * p.ln() - (1.0 - p) * (1.0 - p).ln();
+    let entropy = entropy_of(0.6) + copies.iter().skip(1).map(|&p| entropy_of(p)).sum::<f64>();
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut columns = vec![Vec::with_capacity(rows); bits];
+    for row in 0..rows {
+        for bit in 0..bits {
+            let value = if bit == 0 {
+                rng.random_bool(0.6)
+            } else {
+                let parent = columns[(bit - 1) / 2][row] == 1;
+                parent == rng.random_bool(copies[bit])
+            };
+            columns[bit].push(u8::from(value));
+        }
+    }
+    let columns = columns.into_iter().enumerate().map(|(i, bits)| Column::new(format!("bit_{i}"), Values::Byte(bits)));
+    made(columns.collect(), vec![("entropy_nats_per_row", entropy)])
+}
+
+/// Two interleaved half circles of radius one with Gaussian noise of deviation 0.1, and the half as a label.
+pub fn two_moons(rows: usize, seed: u64) -> Made {
+    points(rows, seed, |rng| {
+        let label = usize::from(rng.random_bool(0.5));
+        let angle = rng.random::<f64>() * PI;
+        let side = if label == 0 { 1.0 } else { -1.0 };
+        let shift = label as f64;
+        let noise = |rng: &mut StdRng| 0.1 * normal(rng);
+        let x = shift + side * angle.cos() + noise(rng);
+        let y = 0.5 * shift + side * angle.sin() + noise(rng);
+        (x, y, label)
+    })
+}
+
+/// Uniform on the eight dark squares of a 4 x 4 board over [-2, 2] squared.
+///
+/// The truth is the entropy, the logarithm of the dark area: `ln 8`.
+pub fn checkerboard(rows: usize, seed: u64) -> Made {
+    let mut made = points(rows, seed, |rng| {
+        let x = rng.random_range(-2.0..2.0_f64);
+        let column = x.floor() as i64;
+        let row = 2 * rng.random_range(-1..1_i64) + column.rem_euclid(2);
+        (x, row as f64 + rng.random::<f64>(), (column + 2) as usize)
+    });
+    made.truth.push(("entropy_nats_per_row", 8.0_f64.ln()));
+    made
+}
+
+/// Equal parts of eight Gaussians of deviation 0.2 on a circle of radius two, and the part as a label.
+pub fn gaussian_mixture(rows: usize, seed: u64) -> Made {
+    points(rows, seed, |rng| {
+        let label = rng.random_range(0..8_usize);
+        let angle = TAU * label as f64 / 8.0;
+        (2.0 * angle.cos() + 0.2 * normal(rng), 2.0 * angle.sin() + 0.2 * normal(rng), label)
+    })
+}
+
+/// Equal parts of four concentric rings of radius 0.5, 1, 1.5 and 2 with radial noise of deviation 0.05.
+pub fn rings(rows: usize, seed: u64) -> Made {
+    points(rows, seed, |rng| {
+        let label = rng.random_range(0..4_usize);
+        let radius = 0.5 * (label + 1) as f64 + 0.05 * normal(rng);
+        let angle = TAU * rng.random::<f64>();
+        (radius * angle.cos(), radius * angle.sin(), label)
+    })
+}
+
+/// Three well separated Gaussian clusters in the plane, and the cluster as a label.
+pub fn blobs(rows: usize, seed: u64) -> Made {
+    const CENTRES: [(f64, f64); 3] = [(-4.0, -2.0), (0.0, 4.0), (4.0, -2.0)];
+    points(rows, seed, |rng| {
+        let label = rng.random_range(0..CENTRES.len());
+        let (x, y) = CENTRES[label];
+        (x + normal(rng), y + normal(rng), label)
+    })
+}
+
+fn normal(rng: &mut StdRng) -> f64 {
+    StandardNormal.sample(rng)
+}
+
+fn points(rows: usize, seed: u64, mut point: impl FnMut(&mut StdRng) -> (f64, f64, usize)) -> Made {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let (mut xs, mut ys, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..rows {
+        let (x, y, label) = point(&mut rng);
+        xs.push(x);
+        ys.push(y);
+        labels.push(format!("part_{label}"));
+    }
+    let columns = vec![
+        Column::new("x", Values::Number(xs)),
+        Column::new("y", Values::Number(ys)),
+        Column::new("label", Values::Text(labels)),
+    ];
+    made(columns, Vec::new())
+}
+
+fn made(columns: Vec<Column>, truth: Vec<(&'static str, f64)>) -> Made {
+    let table = Table::new(columns).expect("made columns have equal lengths and different names");
+    Made { table, truth }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn binary_tree_rows_have_the_stated_entropy() {
+        // The entropy of the empirical distribution of many rows of few bits is close to the truth.
+        let Made { table, truth } = binary_tree(200_000, 5, 1);
+        let mut counts = [0_u32; 32];
+        for row in 0..table.rows() {
+            let state = table.columns().iter().fold(0, |s, c| 2 * s + c.values.number(row).unwrap() as usize);
+            counts[state] += 1;
+        }
+        let n = table.rows() as f64;
+        let entropy: f64 = counts.iter().filter(|&&c| c > 0).map(|&c| -(f64::from(c) / n) * (f64::from(c) / n).ln()).sum();
+        assert!((entropy - truth[0].1).abs() < 0.005, "{entropy} against {}", truth[0].1);
+    }
+
+    #[test]
+    fn checkerboard_points_lie_on_dark_squares() {
+        let Made { table, .. } = checkerboard(1000, 3);
+        for row in 0..1000 {
+            let (x, y) = (table.columns()[0].values.number(row).unwrap(), table.columns()[1].values.number(row).unwrap());
+            assert!(x.abs() <= 2.0 && y.abs() <= 2.0);
+            assert_eq!((x.floor() as i64 + y.floor() as i64).rem_euclid(2), 0);
+        }
+    }
+
+    #[test]
+    fn the_same_seed_makes_the_same_rows() {
+        assert_eq!(rings(50, 9).table.columns(), rings(50, 9).table.columns());
+        assert_ne!(rings(50, 9).table.columns(), rings(50, 8).table.columns());
+    }
+}

@@ -1,0 +1,134 @@
+//! One way in for every table format: whole, or in chunks.
+
+use crate::source::{self, Format};
+use crate::{Binarize, DataError, Matrix, Table};
+use crate::{delimited, idx, npy, parquet_table};
+
+/// Whether a delimited file's first line holds the names of the columns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Header {
+    /// It does if any of its cells is not a number.
+    #[default]
+    Auto,
+    /// It does.
+    Yes,
+    /// It does not; columns are named `column_1`, `column_2` and so on.
+    No,
+}
+
+/// How to read a table.
+#[derive(Clone, Debug, Default)]
+pub struct ReadOptions {
+    /// About the first line of a delimited file.
+    pub header: Header,
+    /// Columns to read as text even where they look like numbers.
+    pub text: Vec<String>,
+    /// Turn grey levels or probabilities into bits.
+    pub binarize: Option<Binarize>,
+    /// Read at most this many rows in all.
+    pub limit: Option<usize>,
+}
+
+type Chunks = Box<dyn Iterator<Item = Result<Table, DataError>> + Send>;
+
+/// A table as a stream of chunks, in order.
+pub struct TableReader {
+    chunks: Chunks,
+    binarize: Option<Binarize>,
+    left: usize,
+}
+
+impl Iterator for TableReader {
+    type Item = Result<Table, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left == 0 {
+            return None;
+        }
+        let chunk = self.chunks.next()?.and_then(|table| {
+            let table = if table.rows() > self.left {
+                table.select(&(0..self.left).collect::<Vec<_>>())
+            } else {
+                table
+            };
+            self.left -= table.rows();
+            match self.binarize {
+                Some(binarize) => binarize.apply(table),
+                None => Ok(table),
+            }
+        });
+        Some(chunk)
+    }
+}
+
+/// Opens a table for reading `chunk_rows` rows at a time.
+///
+/// Formats are told by content, not by name: delimited text (comma, tab, semicolon, bar or blanks), Parquet, NPY,
+/// NPZ (`file.npz:key`) and IDX; text, NPY and IDX may be compressed with gzip, bzip2 or zstd. `-` is standard
+/// input.
+pub fn open_table(
+    path: &str,
+    options: &ReadOptions,
+    chunk_rows: usize,
+) -> Result<TableReader, DataError> {
+    let (file, _) = source::split_key(path);
+    let mut stream = source::open(file)?;
+    let chunks: Chunks = match source::format(path, &mut stream)? {
+        Format::Delimited => Box::new(delimited::open(file, stream, options, chunk_rows)?),
+        Format::Parquet => Box::new(parquet_table::open(file, chunk_rows)?),
+        Format::Npy => Box::new(npy::open(file, stream, chunk_rows)?),
+        Format::Npz { key } => Box::new(npy::open_npz(file, key.as_deref(), chunk_rows)?),
+        Format::Idx => Box::new(idx::open(file, stream, chunk_rows)?),
+    };
+    Ok(TableReader {
+        chunks,
+        binarize: options.binarize,
+        left: options.limit.unwrap_or(usize::MAX),
+    })
+}
+
+/// Reads a whole table.
+///
+/// # Errors
+/// As [`open_table`], and when the file holds no rows.
+pub fn read_table(path: &str, options: &ReadOptions) -> Result<Table, DataError> {
+    match open_table(path, options, usize::MAX)?.next() {
+        Some(table) => table,
+        None => Err(DataError::content(path, "", "there are no rows")),
+    }
+}
+
+/// A chunk of numeric rows with made-up column names, as NPY and IDX files hold.
+pub(crate) fn unnamed(prefix: &str, columns: usize) -> Vec<String> {
+    (1..=columns).map(|i| format!("{prefix}_{i}")).collect()
+}
+
+/// Transposes a row-major chunk into columns.
+pub(crate) fn columns_of<T: Copy>(rows: &[T], columns: usize) -> Vec<Vec<T>> {
+    (0..columns)
+        .map(|column| rows.iter().skip(column).step_by(columns).copied().collect())
+        .collect()
+}
+
+impl Table {
+    /// All columns as numbers.
+    ///
+    /// # Errors
+    /// When a column holds text.
+    pub fn to_matrix(&self) -> Result<Matrix, DataError> {
+        let width = self.columns().len();
+        let mut values = vec![0.0; self.rows() * width];
+        for (j, column) in self.columns().iter().enumerate() {
+            for row in 0..self.rows() {
+                values[row * width + j] = column.values.number(row).ok_or_else(|| {
+                    DataError::content(
+                        self.file(),
+                        format!("column `{}`", column.name),
+                        "this column holds text, where numbers are needed",
+                    )
+                })? as f32;
+            }
+        }
+        Ok(Matrix::new(values, width))
+    }
+}

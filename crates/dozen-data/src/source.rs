@@ -1,0 +1,86 @@
+//! Opening a file, whatever it is compressed with, and telling its format from its first bytes.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+
+use crate::DataError;
+
+/// What a file holds.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Format {
+    Delimited,
+    Parquet,
+    Npy,
+    Npz { key: Option<String> },
+    Idx,
+}
+
+pub(crate) type Stream = Box<dyn BufRead + Send>;
+
+/// Splits `data.npz:key` into the file and the key; other paths have no key.
+pub(crate) fn split_key(path: &str) -> (&str, Option<&str>) {
+    match path.rsplit_once(':') {
+        Some((file, key)) if file.ends_with(".npz") => (file, Some(key)),
+        _ => (path, None),
+    }
+}
+
+/// Opens a file (`-` for standard input), decompressing gzip, bzip2 and zstd as their first bytes tell.
+pub(crate) fn open(path: &str) -> Result<Stream, DataError> {
+    let raw: Stream = if path == "-" {
+        Box::new(BufReader::new(std::io::stdin()))
+    } else {
+        Box::new(BufReader::with_capacity(1 << 20, open_file(path)?))
+    };
+    decompress(path, raw)
+}
+
+pub(crate) fn open_file(path: &str) -> Result<File, DataError> {
+    let failed = |source| DataError::Io {
+        action: "open",
+        path: path.into(),
+        source,
+    };
+    let file = File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        return Err(DataError::content(
+            path,
+            "",
+            "this is a folder; name a file of a table in it",
+        ));
+    }
+    Ok(file)
+}
+
+fn decompress(path: &str, mut raw: Stream) -> Result<Stream, DataError> {
+    let start = raw.fill_buf().map_err(|e| DataError::read(path, e))?;
+    Ok(match start {
+        [0x1f, 0x8b, ..] => buffered(flate2::bufread::MultiGzDecoder::new(raw)),
+        [b'B', b'Z', b'h', ..] => buffered(bzip2::bufread::MultiBzDecoder::new(raw)),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => buffered(
+            zstd::Decoder::with_buffer(raw).map_err(|e| DataError::read(path, e))?,
+        ),
+        _ => raw,
+    })
+}
+
+fn buffered(reader: impl Read + Send + 'static) -> Stream {
+    Box::new(BufReader::with_capacity(1 << 18, reader))
+}
+
+/// Tells the format from the first bytes of the decompressed stream, which are left unread.
+pub(crate) fn format(path: &str, stream: &mut Stream) -> Result<Format, DataError> {
+    let (file, key) = split_key(path);
+    let start = stream.fill_buf().map_err(|e| DataError::read(path, e))?;
+    let format = match start {
+        [] => return Err(DataError::content(file, "", "the file is empty")),
+        [b'P', b'A', b'R', b'1', ..] => Format::Parquet,
+        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Format::Npy,
+        [b'P', b'K', 3, 4, ..] => Format::Npz {
+            key: key.map(str::to_owned),
+        },
+        [0, 0, 0x08..=0x0e, 1..=4, ..] => Format::Idx,
+        _ => Format::Delimited,
+    };
+    Ok(format)
+}

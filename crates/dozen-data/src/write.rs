@@ -1,0 +1,116 @@
+//! Writing tables: CSV, TSV, Parquet and NPY, by the name of the file.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt8Array};
+use parquet::arrow::ArrowWriter;
+
+use crate::{DataError, Table, Values};
+
+/// Writes tables of one shape, one after another, to a file whose ending says the format.
+///
+/// `.csv` and `.tsv` are text with a header line, `.parquet` keeps types and names, `.npy` holds `f64` numbers.
+pub fn write_table(
+    path: &Path,
+    tables: impl IntoIterator<Item = Result<Table, DataError>>,
+) -> Result<usize, DataError> {
+    let mut tables = tables.into_iter();
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("parquet") => write_parquet(path, &mut tables),
+        Some("npy") => write_npy(path, &mut tables),
+        Some("tsv") => write_delimited(path, b'\t', &mut tables),
+        Some("csv") => write_delimited(path, b',', &mut tables),
+        _ => Err(DataError::Request(format!(
+            "cannot tell the format of `{}` from its name; end it in .csv, .tsv, .parquet or .npy",
+            path.display()
+        ))),
+    }
+}
+
+type Tables<'a> = &'a mut dyn Iterator<Item = Result<Table, DataError>>;
+
+fn create(path: &Path) -> Result<BufWriter<File>, DataError> {
+    let file = File::create(path).map_err(|e| DataError::write(path, e))?;
+    Ok(BufWriter::with_capacity(1 << 18, file))
+}
+
+fn write_delimited(path: &Path, delimiter: u8, tables: Tables) -> Result<usize, DataError> {
+    let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(create(path)?);
+    let failed = |e: csv::Error| DataError::write(path, std::io::Error::other(e));
+    let mut rows = 0;
+    for table in tables {
+        let table = table?;
+        if rows == 0 {
+            writer.write_record(table.columns().iter().map(|c| &c.name)).map_err(failed)?;
+        }
+        for row in 0..table.rows() {
+            for column in table.columns() {
+                writer.write_field(column.values.text(row)).map_err(failed)?;
+            }
+            writer.write_record(None::<&[u8]>).map_err(failed)?;
+        }
+        rows += table.rows();
+    }
+    writer.flush().map_err(|e| DataError::write(path, e))?;
+    Ok(rows)
+}
+
+fn write_parquet(path: &Path, tables: Tables) -> Result<usize, DataError> {
+    let mut writer: Option<ArrowWriter<BufWriter<File>>> = None;
+    let failed = |e: &dyn std::fmt::Display| DataError::write(path, std::io::Error::other(e.to_string()));
+    let mut rows = 0;
+    for table in tables {
+        let table = table?;
+        let arrays = table.columns().iter().map(|column| (column.name.as_str(), array(&column.values)));
+        let batch = RecordBatch::try_from_iter(arrays).map_err(|e| failed(&e))?;
+        if writer.is_none() {
+            writer = Some(ArrowWriter::try_new(create(path)?, batch.schema(), None).map_err(|e| failed(&e))?);
+        }
+        if let Some(writer) = &mut writer {
+            writer.write(&batch).map_err(|e| failed(&e))?;
+        }
+        rows += table.rows();
+    }
+    if let Some(writer) = writer {
+        writer.close().map_err(|e| failed(&e))?;
+    }
+    Ok(rows)
+}
+
+fn array(values: &Values) -> ArrayRef {
+    match values {
+        Values::Byte(bytes) => Arc::new(UInt8Array::from(bytes.clone())),
+        Values::Number(numbers) => Arc::new(Float64Array::from(numbers.clone())),
+        Values::Text(texts) => Arc::new(StringArray::from_iter_values(texts)),
+    }
+}
+
+fn write_npy(path: &Path, tables: Tables) -> Result<usize, DataError> {
+    let tables: Vec<Table> = tables.collect::<Result<_, _>>()?;
+    let rows = tables.iter().map(Table::rows).sum();
+    let width = tables.first().map_or(0, |table| table.columns().len());
+    let mut header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({rows}, {width}), }}");
+    // The format wants the data to begin at a multiple of 64, after 10 bytes of preamble and a final newline.
+    header.push_str(&" ".repeat((64 - (10 + header.len() + 1) % 64) % 64));
+    header.push('\n');
+    let mut out = create(path)?;
+    let mut write = |bytes: &[u8]| out.write_all(bytes).map_err(|e| DataError::write(path, e));
+    write(b"\x93NUMPY\x01\x00")?;
+    write(&(header.len() as u16).to_le_bytes())?;
+    write(header.as_bytes())?;
+    for table in &tables {
+        for row in 0..table.rows() {
+            for column in table.columns() {
+                let number = column.values.number(row).ok_or_else(|| {
+                    DataError::Request(format!("column `{}` holds text, which .npy cannot; write .csv or .parquet", column.name))
+                })?;
+                write(&number.to_le_bytes())?;
+            }
+        }
+    }
+    out.flush().map_err(|e| DataError::write(path, e))?;
+    Ok(rows)
+}

@@ -1,0 +1,39 @@
+//! Between Burn's CPU tensors and slices.
+
+use burn::tensor::{DType, Shape, TensorData};
+use burn_flex::FlexTensor;
+
+use crate::real::Real;
+
+/// The elements of a contiguous tensor, row-major.
+pub(crate) fn elements<E: Real>(tensor: &FlexTensor) -> &[E] {
+    let start = tensor.layout().start_offset();
+    &tensor.storage::<E>()[start..start + tensor.layout().num_elements()]
+}
+
+/// A new tensor of these elements.
+pub(crate) fn tensor<E: Real>(elements: Vec<E>, shape: impl Into<Shape>) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(elements, shape))
+}
+
+/// The size of dimension `index`.
+pub(crate) fn size(tensor: &FlexTensor, index: usize) -> usize {
+    tensor.layout().shape()[index]
+}
+
+/// The element type that a kernel has, or the panic of a caller's mistake.
+pub(crate) fn is_f64(tensor: &FlexTensor) -> bool {
+    match tensor.dtype() {
+        DType::F32 => false,
+        DType::F64 => true,
+        other => panic!("dozen-kernels runs on f32 and f64 tensors, not on {other:?}"),
+    }
+}
+
+/// Calls `$kernel::<f32>` or `$kernel::<f64>` as the tensor's type says.
+macro_rules! by_type {
+    ($tensor:expr, $kernel:ident($($argument:expr),* $(,)?)) => {
+        if $crate::host::is_f64($tensor) { $kernel::<f64>($($argument),*) } else { $kernel::<f32>($($argument),*) }
+    };
+}
+pub(crate) use by_type;

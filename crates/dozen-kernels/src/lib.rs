@@ -1,0 +1,41 @@
+//! Operations that Burn lacks or does slowly on a CPU, each with a hand-written backward.
+//!
+//! Each operation is one file: a public function on [`Tensor`](burn::tensor::Tensor) with its formula, a body of
+//! Burn's own operations that serves every device, and a kernel that takes over on the CPU backend `flex`. Callers
+//! see only the function; which body runs depends on the tensor's device.
+//!
+//! | function | what |
+//! |---|---|
+//! | [`prefix_linear`] | `x W + b` where output `j` reads only the first `prefix[j]` inputs |
+//! | [`bernoulli_log_prob`] | log-probability of bits under logits, summed over a row |
+//! | [`nade`] | the running-sum conditionals of NADE |
+//! | [`adam_step`] | one step of Adam or AdamW on one parameter, in one pass |
+//!
+//! `f32` runs fast (SIMD chosen at run time); `f64` runs right, and is what gradients are tested in.
+
+mod adam;
+mod bernoulli;
+#[cfg(feature = "flex")]
+mod host;
+mod nade;
+mod prefix_linear;
+#[cfg(feature = "flex")]
+mod real;
+
+pub use adam::{AdamStep, adam_step};
+pub use bernoulli::{bernoulli_log_prob, bernoulli_log_prob_reference};
+pub use nade::{NadeSteps, nade, nade_reference};
+pub use prefix_linear::{Prefix, prefix_linear, prefix_linear_reference};
+
+use burn::tensor::Device;
+
+/// Whether a kernel of this crate runs on the device: it is the CPU backend `flex`, with or without autodiff.
+fn has_kernels(device: &Device) -> bool {
+    #[cfg(feature = "flex")]
+    return device.clone().inner() == Device::flex();
+    #[cfg(not(feature = "flex"))]
+    {
+        let _ = device;
+        false
+    }
+}

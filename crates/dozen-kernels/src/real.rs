@@ -1,0 +1,291 @@
+//! The two float types, their matrix product, and the elementary functions that SIMD loops call.
+
+use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
+
+use burn::tensor::Element;
+use gemm::Parallelism;
+
+/// `f32` or `f64`.
+pub(crate) trait Real:
+    Element
+    + bytemuck::Pod
+    + Send
+    + Sync
+    + PartialOrd
+    + std::ops::Add<Output = Self>
+    + std::ops::Sub<Output = Self>
+    + std::ops::Mul<Output = Self>
+    + std::ops::Div<Output = Self>
+    + std::ops::Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + DivAssign
+    + std::iter::Sum
+{
+    const ZERO: Self;
+    const ONE: Self;
+    fn of(value: f64) -> Self;
+    /// `self * factor + term`, rounded once.
+    fn fused(self, factor: Self, term: Self) -> Self;
+    fn square_root(self) -> Self;
+    /// `e^self`.
+    fn exponential(self) -> Self;
+    /// `ln(1 + e^self)`.
+    fn softplus(self) -> Self;
+
+    /// `1 / (1 + e^-self)`.
+    #[inline(always)]
+    fn sigmoid(self) -> Self {
+        Self::ONE / (Self::ONE + (-self).exponential())
+    }
+}
+
+impl Real for f32 {
+    const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
+
+    #[inline(always)]
+    fn of(value: f64) -> Self {
+        value as f32
+    }
+
+    #[inline(always)]
+    fn fused(self, factor: Self, term: Self) -> Self {
+        self.mul_add(factor, term)
+    }
+
+    #[inline(always)]
+    fn square_root(self) -> Self {
+        self.sqrt()
+    }
+
+    /// Cody and Waite's reduction `x = n ln 2 + r`, `|r| <= ln 2 / 2`, then the Taylor polynomial of degree 6 in `r`
+    /// (remainder below `r^7 / 7! = 1.2e-7` of the value at the ends, 2 units in the last place), then `2^n` by its
+    /// bits. Clamped to the range of normal numbers, so that there are no branches.
+    #[inline(always)]
+    fn exponential(self) -> Self {
+        let x = self.clamp(-87.3, 88.7);
+        let n = (x * std::f32::consts::LOG2_E).round_ties_even();
+        let r = n.mul_add(-0.693_359_4, x);
+        let r = n.mul_add(2.121_944_4e-4, r);
+        let p = 1.0 / 720.0_f32;
+        let p = p.mul_add(r, 1.0 / 120.0);
+        let p = p.mul_add(r, 1.0 / 24.0);
+        let p = p.mul_add(r, 1.0 / 6.0);
+        let p = p.mul_add(r, 0.5);
+        let p = p.mul_add(r, 1.0);
+        let p = p.mul_add(r, 1.0);
+        // SAFETY-free bit trick: n is a whole number in [-126, 128], so that n + 127 fits the exponent's 8 bits;
+        // 2^128 is split in two to stay finite.
+        let half = (n * 0.5).round_ties_even();
+        let scale = |n: f32| f32::from_bits(((n as i32 + 127) << 23) as u32);
+        p * scale(half) * scale(n - half)
+    }
+
+    /// `max(x, 0) + ln(1 + t)` with `t = e^-|x|`, and `ln(1 + t) = 2 artanh(t / (2 + t))` by its series to degree 13:
+    /// the argument is at most 1/3, the remainder below `1.4e-8`.
+    #[inline(always)]
+    fn softplus(self) -> Self {
+        let t = (-self.abs()).exponential();
+        let s = t / (2.0 + t);
+        let q = s * s;
+        let p = 1.0 / 13.0_f32;
+        let p = p.mul_add(q, 1.0 / 11.0);
+        let p = p.mul_add(q, 1.0 / 9.0);
+        let p = p.mul_add(q, 1.0 / 7.0);
+        let p = p.mul_add(q, 1.0 / 5.0);
+        let p = p.mul_add(q, 1.0 / 3.0);
+        let p = p.mul_add(q, 1.0);
+        self.max(0.0) + 2.0 * s * p
+    }
+}
+
+impl Real for f64 {
+    const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
+
+    #[inline(always)]
+    fn of(value: f64) -> Self {
+        value
+    }
+
+    #[inline(always)]
+    fn fused(self, factor: Self, term: Self) -> Self {
+        self.mul_add(factor, term)
+    }
+
+    #[inline(always)]
+    fn square_root(self) -> Self {
+        self.sqrt()
+    }
+
+    #[inline(always)]
+    fn exponential(self) -> Self {
+        self.exp()
+    }
+
+    #[inline(always)]
+    fn softplus(self) -> Self {
+        self.max(0.0) + (-self.abs()).exp().ln_1p()
+    }
+}
+
+/// The sum of a slice's products with another, in 16 lanes, so that it vectorises; the order is fixed.
+#[inline(always)]
+pub(crate) fn dot<E: Real>(a: &[E], b: &[E]) -> E {
+    const LANES: usize = 16;
+    let mut sums = [E::ZERO; LANES];
+    let (a_body, a_rest) = a.as_chunks::<LANES>();
+    let (b_body, b_rest) = b.as_chunks::<LANES>();
+    for (a, b) in a_body.iter().zip(b_body) {
+        for lane in 0..LANES {
+            sums[lane] = a[lane].fused(b[lane], sums[lane]);
+        }
+    }
+    let rest: E = a_rest.iter().zip(b_rest).map(|(&a, &b)| a * b).sum();
+    sums.into_iter().sum::<E>() + rest
+}
+
+/// Runs a loop compiled for the best instruction set that this machine has.
+pub(crate) fn vectorized<R>(body: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(body)
+}
+
+/// A matrix inside a slice: the element in row `i`, column `j` is at `start + i * row_stride + j * column_stride`.
+#[derive(Clone, Copy)]
+pub(crate) struct Block {
+    pub(crate) start: usize,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) row_stride: usize,
+    pub(crate) column_stride: usize,
+}
+
+impl Block {
+    /// A whole row-major matrix.
+    pub(crate) fn whole(rows: usize, columns: usize) -> Self {
+        Self { start: 0, rows, columns, row_stride: columns, column_stride: 1 }
+    }
+
+    /// Rows `rows` and columns `columns` of it.
+    pub(crate) fn part(self, rows: std::ops::Range<usize>, columns: std::ops::Range<usize>) -> Self {
+        assert!(rows.end <= self.rows && columns.end <= self.columns);
+        Self {
+            start: self.start + rows.start * self.row_stride + columns.start * self.column_stride,
+            rows: rows.len(),
+            columns: columns.len(),
+            ..self
+        }
+    }
+
+    pub(crate) fn transposed(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+
+    /// One past the last element.
+    fn end(self) -> usize {
+        if self.rows == 0 || self.columns == 0 {
+            return self.start;
+        }
+        self.start + (self.rows - 1) * self.row_stride + (self.columns - 1) * self.column_stride + 1
+    }
+}
+
+/// From this many multiplications on, a product is worth two threads.
+const PARALLEL_FROM: usize = 1 << 21;
+
+/// `c = a b`, or `c += a b` when `accumulate`, on blocks of slices.
+#[expect(unsafe_code, reason = "the gemm crate takes pointers")]
+pub(crate) fn matmul<E: Real>(
+    (c, c_block): (&mut [E], Block),
+    (a, a_block): (&[E], Block),
+    (b, b_block): (&[E], Block),
+    accumulate: bool,
+) {
+    let (m, k, n) = (a_block.rows, a_block.columns, b_block.columns);
+    assert_eq!((c_block.rows, c_block.columns, b_block.rows), (m, n, k), "shapes of a product");
+    assert!(c_block.end() <= c.len() && a_block.end() <= a.len() && b_block.end() <= b.len());
+    if m == 0 || n == 0 {
+        return;
+    }
+    let parallelism = if m * n * k >= PARALLEL_FROM { Parallelism::Rayon(0) } else { Parallelism::None };
+    // SAFETY: `end` bounds the largest offset that each block's shape and strides reach, and the assertion above
+    // keeps it inside its slice; all offsets are non-negative. `c` is borrowed mutably, so that it overlaps neither
+    // `a` nor `b`, and distinct (i, j) of `c` are distinct elements because blocks are parts of row-major matrices.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            c.as_mut_ptr().add(c_block.start),
+            c_block.column_stride as isize,
+            c_block.row_stride as isize,
+            accumulate,
+            a.as_ptr().add(a_block.start),
+            a_block.column_stride as isize,
+            a_block.row_stride as isize,
+            b.as_ptr().add(b_block.start),
+            b_block.column_stride as isize,
+            b_block.row_stride as isize,
+            E::ONE,
+            E::ONE,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worst(f: impl Fn(f32) -> f32, exact: impl Fn(f64) -> f64) -> f64 {
+        let error = |x: f32| {
+            let truth = exact(f64::from(x));
+            (f64::from(f(x)) - truth).abs() / truth
+        };
+        (-860..880).flat_map(|i| (0..50).map(move |j| i as f32 * 0.1 + j as f32 * 0.002)).map(error).fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn exponential_is_within_three_units_in_the_last_place() {
+        assert!(worst(Real::exponential, f64::exp) < 3.0 * f64::from(f32::EPSILON));
+    }
+
+    #[test]
+    fn softplus_and_sigmoid_are_right_over_the_whole_range() {
+        let softplus = |x: f64| x.max(0.0) + (-x.abs()).exp().ln_1p();
+        assert!(worst(Real::softplus, softplus) < 4.0 * f64::from(f32::EPSILON));
+        assert!(worst(Real::sigmoid, |x| 1.0 / (1.0 + (-x).exp())) < 4.0 * f64::from(f32::EPSILON));
+    }
+
+    #[test]
+    fn blocks_multiply_like_loops() {
+        let (m, k, n) = (7, 5, 9);
+        let a: Vec<f64> = (0..m * k).map(|v| (v as f64).sin()).collect();
+        let b: Vec<f64> = (0..k * n).map(|v| (v as f64).cos()).collect();
+        let mut c = vec![1.0; m * n];
+        // Rows 2..6 of `a`, columns 1..8 of `b`, added to the matching part of `c`.
+        let part = Block::whole(m, n).part(2..6, 1..8);
+        let left = Block::whole(m, k).part(2..6, 0..k);
+        let right = Block::whole(k, n).part(0..k, 1..8);
+        matmul((&mut c, part), (&a, left), (&b, right), true);
+        for i in 0..m {
+            for j in 0..n {
+                let inside = (2..6).contains(&i) && (1..8).contains(&j);
+                let product: f64 = (0..k).map(|l| a[i * k + l] * b[l * n + j]).sum();
+                let expected = if inside { 1.0 + product } else { 1.0 };
+                assert!((c[i * n + j] - expected).abs() < 1e-12);
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Kernels against Burn's own operations and against differences, in f64.
+
+use burn::tensor::{Device, Distribution, Tensor, TensorData, Tolerance};
+use dozen_kernels::*;
+
+fn device() -> Device {
+    let mut device = Device::flex();
+    device.configure(burn::tensor::FloatDType::F64).ok();
+    device.autodiff()
+}
+
+fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+    Tensor::random(shape, Distribution::Normal(0.0, 1.0), &device())
+}
+
+fn bits(shape: [usize; 2]) -> Tensor<2> {
+    random(shape).greater_elem(0.3).float()
+}
+
+fn close<const D: usize>(a: Tensor<D>, b: Tensor<D>) {
+    a.into_data().assert_approx_eq::<f64>(&b.into_data(), Tolerance::absolute(1e-11));
+}
+
+/// Values and gradients of two bodies of one function agree.
+fn assert_same<const N: usize>(
+    parameters: [Tensor<2>; N],
+    kernel: impl Fn([Tensor<2>; N]) -> Tensor<2>,
+    reference: impl Fn([Tensor<2>; N]) -> Tensor<2>,
+) {
+    let tracked = || parameters.clone().map(|p| p.detach().require_grad());
+    let (left, right) = (tracked(), tracked());
+    let (y, expected) = (kernel(left.clone()), reference(right.clone()));
+    close(y.clone().inner(), expected.clone().inner());
+    // A weighted sum, so that every output has its own gradient.
+    let weights = random(y.dims());
+    let left_gradients = (y * weights.clone()).sum().backward();
+    let right_gradients = (expected * weights).sum().backward();
+    for (l, r) in left.iter().zip(&right) {
+        match (l.grad(&left_gradients), r.grad(&right_gradients)) {
+            (Some(l), Some(r)) => close(l, r),
+            (l, r) => panic!("a gradient is missing: {} {}", l.is_some(), r.is_some()),
+        }
+    }
+}
+
+fn prefix_case(rows: usize, lengths: Vec<usize>, inputs: usize) {
+    let prefix = Prefix::new(lengths, inputs);
+    let mask = prefix.mask(&random([1, 1]));
+    let weight = random([inputs, prefix.outputs()]) * mask;
+    let bias = random([1, prefix.outputs()]);
+    assert_same(
+        [random([rows, inputs]), weight, bias],
+        |[x, w, b]| prefix_linear(x, w, b.squeeze_dim(0), &prefix),
+        |[x, w, b]| prefix_linear_reference(x, w, b.squeeze_dim(0), &prefix),
+    );
+}
+
+#[test]
+fn prefix_linear_equals_the_masked_product() {
+    prefix_case(3, vec![0, 0, 1, 2, 2, 5], 5);
+    prefix_case(4, vec![7; 9], 7);
+    prefix_case(2, vec![0; 4], 3);
+    // Wide enough for several panels.
+    prefix_case(5, (0..500).map(|j| j * 130 / 500).collect(), 130);
+    prefix_case(1, (0..130).flat_map(|j| [j, j, j]).collect(), 130);
+}
+
+#[test]
+fn prefix_gradient_stays_inside_the_prefix() {
+    let prefix = Prefix::new(vec![0, 1, 3], 3);
+    let weight = Tensor::<2>::zeros([3, 3], &device()).require_grad();
+    let bias = Tensor::<1>::zeros([3], &device());
+    let gradients = prefix_linear(Tensor::ones([2, 3], &device()), weight.clone(), bias, &prefix).sum().backward();
+    let expected = TensorData::from([[0.0, 2.0, 2.0], [0.0, 0.0, 2.0], [0.0, 0.0, 2.0]]);
+    weight.grad(&gradients).unwrap().into_data().assert_approx_eq::<f64>(&expected, Tolerance::absolute(1e-12));
+}
+
+#[test]
+fn bernoulli_log_prob_equals_its_formula() {
+    for shape in [[1, 1], [3, 16], [5, 37], [300, 130]] {
+        let x = bits(shape);
+        let y = x.clone();
+        assert_same(
+            [random(shape) * 4.0],
+            |[l]| bernoulli_log_prob(l, x.clone()).unsqueeze(),
+            |[l]| bernoulli_log_prob_reference(l, y.clone()).unsqueeze(),
+        );
+    }
+}
+
+#[test]
+fn extreme_logits_stay_finite() {
+    let logits = Tensor::<2>::from_data([[-1000.0_f32, 1000.0, -1000.0, 1000.0]], &Device::flex());
+    let x = Tensor::<2>::from_data([[0.0_f32, 1.0, 1.0, 0.0]], &Device::flex());
+    let value: f32 = bernoulli_log_prob(logits, x).into_scalar();
+    assert!((value + 2000.0).abs() < 1e-3, "{value}");
+}
+
+#[test]
+fn nade_by_the_running_sum_equals_the_naive_one() {
+    let cases = [
+        (4, 3, NadeSteps::new(vec![(1, 1); 9])),
+        (6, 70, NadeSteps::new(vec![(1, 1); 30])),
+        (3, 130, NadeSteps::new([(3, 3), (1, 6), (1, 1), (4, 4), (1, 6)])),
+    ];
+    for (rows, hidden, steps) in cases {
+        let (inputs, outputs) = steps.totals();
+        let x = bits([rows, inputs]);
+        assert_same(
+            [random([inputs, hidden]), random([1, hidden]), random([outputs, hidden]), random([1, outputs])],
+            |[w, c, v, b]| nade(x.clone(), w, c.squeeze_dim(0), v, b.squeeze_dim(0), &steps),
+            |[w, c, v, b]| nade_reference(x.clone(), w, c.squeeze_dim(0), v, b.squeeze_dim(0), &steps),
+        );
+    }
+}
+
+#[test]
+fn gradients_equal_central_differences() {
+    let steps = NadeSteps::new(vec![(1, 1); 5]);
+    let x = bits([3, 5]);
+    let (c, v, b) = (random([4]), random([5, 4]), random([5]));
+    let w = random([5, 4]).require_grad();
+    let loss = |w: Tensor<2>| {
+        let logits = nade(x.clone(), w, c.clone(), v.clone(), b.clone(), &steps);
+        bernoulli_log_prob(logits, x.clone()).sum()
+    };
+    let gradient: Vec<f64> = w.grad(&loss(w.clone()).backward()).unwrap().into_data().to_vec().unwrap();
+    let values: Vec<f64> = w.clone().inner().into_data().to_vec().unwrap();
+    for index in 0..values.len() {
+        let at = |step: f64| -> f64 {
+            let mut moved = values.clone();
+            moved[index] += step;
+            loss(Tensor::from_data(TensorData::new(moved, [5, 4]), &device())).into_scalar()
+        };
+        let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
+        assert!((difference - gradient[index]).abs() < 1e-8, "{index}: {difference} against {}", gradient[index]);
+    }
+}
+
+#[test]
+fn adam_takes_the_steps_of_the_paper() {
+    // Two steps from w = 1 with gradients 0.5 and -0.25, worked out by hand from algorithm 1.
+    let scalar = |value: f64| Tensor::<1>::from_data([value], &device().inner());
+    let step = |time| AdamStep { rate: 0.1, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay: 0.0, time };
+    let (w, m, v) = adam_step(scalar(1.0), scalar(0.5), scalar(0.0), scalar(0.0), step(1));
+    let first: f64 = w.clone().into_scalar();
+    assert!((first - (1.0 - 0.1 * 0.5 / (0.5 + 1e-8))).abs() < 1e-12);
+    let (w, _, _) = adam_step(w, scalar(-0.25), m, v, step(2));
+    let mean = (0.9 * 0.05 - 0.1 * 0.25) / (1.0 - 0.81);
+    let square = (0.999 * 0.001 * 0.25 + 0.001 * 0.0625) / (1.0 - 0.999_f64.powi(2));
+    let second: f64 = w.into_scalar();
+    assert!((second - (first - 0.1 * mean / (square.sqrt() + 1e-8))).abs() < 1e-12);
+}
