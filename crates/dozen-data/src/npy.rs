@@ -182,7 +182,7 @@ fn table(
         let numbers: Vec<f64> = bytes.chunks_exact(layout.size).map(|b| decode(layout.kind, b)).collect();
         split(&numbers, names.len(), layout.fortran_order)
             .into_iter()
-            .map(|values| narrowed(values))
+            .map(narrowed)
             .collect()
     };
     for (name, values) in names.iter().zip(&columns) {

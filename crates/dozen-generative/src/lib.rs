@@ -1,1 +1,5 @@
-//! .
+//! Generative families: models from which data can be drawn, each with its density or a bound on it.
+//!
+//! [`autoregressive`] factorises a row's probability into one conditional for each column.
+
+pub mod autoregressive;

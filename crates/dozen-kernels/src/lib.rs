@@ -11,6 +11,8 @@
 //! | [`nade`] | the running-sum conditionals of NADE |
 //! | [`adam_step`] | one step of Adam or AdamW on one parameter, in one pass |
 //!
+//! On slices there is [`dot`].
+//!
 //! `f32` runs fast (SIMD chosen at run time); `f64` runs right, and is what gradients are tested in.
 
 mod adam;
@@ -19,12 +21,12 @@ mod bernoulli;
 mod host;
 mod nade;
 mod prefix_linear;
-#[cfg(feature = "flex")]
 mod real;
 
 pub use adam::{AdamStep, adam_step};
 pub use bernoulli::{bernoulli_log_prob, bernoulli_log_prob_reference};
 pub use nade::{NadeSteps, nade, nade_reference};
+pub use real::dot;
 pub use prefix_linear::{Prefix, prefix_linear, prefix_linear_reference};
 
 use burn::tensor::Device;

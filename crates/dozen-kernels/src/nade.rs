@@ -87,7 +87,7 @@ mod kernel {
 
     use super::NadeSteps;
     use crate::host::{by_type, elements, size, tensor};
-    use crate::real::{Real, dot, vectorized};
+    use crate::real::{Real, lane_dot, vectorized};
 
     #[backend_extension(Flex, Autodiff)]
     pub(super) trait NadeOps: Backend {
@@ -194,7 +194,7 @@ mod kernel {
                     stale = false;
                 }
                 for output in given {
-                    y[row * outputs + output] = dot(&part.v[output * units..(output + 1) * units], &h);
+                    y[row * outputs + output] = lane_dot(&part.v[output * units..(output + 1) * units], &h);
                 }
                 for input in taken {
                     stale |= add_input(x[row * inputs + input], &part.w[input * units..(input + 1) * units], &mut a);
@@ -255,7 +255,9 @@ mod kernel {
             }
         }
         let mut h: Vec<E> = a.clone();
-        h.iter_mut().for_each(|h| *h = h.sigmoid());
+        for h in &mut h {
+            *h = h.sigmoid();
+        }
         let (mut da, mut dh) = (vec![E::ZERO; rows * units], vec![E::ZERO; units]);
         let (mut dw, mut dv) = (vec![E::ZERO; inputs * units], vec![E::ZERO; outputs * units]);
         for (taken, given) in steps.ranges().rev() {

@@ -133,7 +133,7 @@ impl Real for f64 {
 
 /// The sum of a slice's products with another, in 16 lanes, so that it vectorises; the order is fixed.
 #[inline(always)]
-pub(crate) fn dot<E: Real>(a: &[E], b: &[E]) -> E {
+pub(crate) fn lane_dot<E: Real>(a: &[E], b: &[E]) -> E {
     const LANES: usize = 16;
     let mut sums = [E::ZERO; LANES];
     let (a_body, a_rest) = a.as_chunks::<LANES>();
@@ -145,6 +145,18 @@ pub(crate) fn dot<E: Real>(a: &[E], b: &[E]) -> E {
     }
     let rest: E = a_rest.iter().zip(b_rest).map(|(&a, &b)| a * b).sum();
     sums.into_iter().sum::<E>() + rest
+}
+
+/// The dot product of two slices of one length, by SIMD; sums in a fixed order.
+///
+/// # Panics
+/// When the lengths differ.
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len(), "a dot product of slices of one length");
+    vectorized(
+        #[inline(always)]
+        || lane_dot(a, b),
+    )
 }
 
 /// Runs a loop compiled for the best instruction set that this machine has.

@@ -1,1 +1,35 @@
-//! .
+//! What all neural families share.
+//!
+//! A family implements [`Learner`]: one optimisation step on a batch of rows, one validation, saving and loading.
+//! [`train`] does the rest: epochs, shuffling, schedules, early stopping, checkpoints, resuming, interruption, the
+//! guard against values that are not finite, progress and metrics. [`Trained`] pairs a module with its optimiser, so
+//! that a learner with two networks holds two of them. [`ModelFolder`] is the form in which models travel.
+
+mod device;
+mod error;
+mod interrupt;
+mod layers;
+mod learner;
+mod model_folder;
+mod optimizer;
+mod progress;
+mod run_folder;
+mod schedule;
+mod tensorboard;
+mod train;
+mod trained;
+mod weights;
+
+pub use device::choose_device;
+pub use error::Error;
+pub use interrupt::{install_interrupt_handler, interrupt_requested, request_interrupt};
+pub use layers::PrefixLinear;
+pub use learner::{Learner, StepContext, Terms};
+pub use model_folder::{FORMAT_VERSION, ModelFolder, WrittenBy};
+pub use optimizer::{Optimizer, OptimizerConfig};
+pub use progress::Progress;
+pub use run_folder::RunFolder;
+pub use schedule::{Decay, Schedule};
+pub use train::{EpochRecord, History, TrainConfig, train};
+pub use trained::Trained;
+pub use weights::{load_weights, save_weights};

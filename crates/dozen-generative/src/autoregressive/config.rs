@@ -1,0 +1,109 @@
+//! What an autoregressive model is made of.
+
+use dozen_data::{Fingerprint, Schema};
+use dozen_nn::{Error, OptimizerConfig, TrainConfig};
+use serde::{Deserialize, Serialize};
+
+/// The shape of the conditionals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Architecture {
+    /// Fully visible sigmoid belief network: no hidden units.
+    Fvsbn,
+    /// A network of its own for each column.
+    Mlp,
+    /// Neural autoregressive distribution estimator.
+    Nade,
+    /// Masked autoencoder for distribution estimation.
+    Made,
+    /// Ensemble of order-agnostic NADEs.
+    Eonade,
+}
+
+/// The order in which columns condition each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ordering {
+    /// As in the table.
+    Natural,
+    /// Shuffled by the seed.
+    Random,
+    /// Breadth first through the Chow-Liu tree, from its most informative column.
+    ChowLiu,
+}
+
+/// The hyper-parameters of the model itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// The shape of the conditionals.
+    pub architecture: Architecture,
+    /// Units of each hidden layer; for `mlp` the units of each column's own layer.
+    pub hidden: Vec<usize>,
+    /// Connect inputs to outputs directly as well.
+    pub direct: bool,
+    /// Start the direct connections at the Chow-Liu tree, so that training starts from its likelihood.
+    pub tree_start: bool,
+    /// How the order is chosen.
+    pub ordering: Ordering,
+    /// Orders averaged at test time; more than one makes `made` order-agnostic. `eonade` always is.
+    pub orders: usize,
+    /// Gaussians to a mixture, for real columns.
+    pub mixtures: usize,
+    /// Probability of dropping an input or a hidden unit in training.
+    pub dropout: f64,
+    /// Independently started models whose probabilities are averaged.
+    pub members: usize,
+}
+
+impl ModelConfig {
+    /// Checks what the types cannot.
+    pub fn validate(&self) -> Result<(), Error> {
+        let refuse = |problem: String| Err(Error::Request(problem));
+        if self.hidden.contains(&0) {
+            return refuse("a hidden layer needs at least one unit".into());
+        }
+        let layers = self.hidden.len();
+        match self.architecture {
+            Architecture::Nade | Architecture::Mlp if layers != 1 => {
+                return refuse(format!("this model has exactly one hidden layer; --hidden names {layers}"));
+            }
+            Architecture::Made | Architecture::Eonade if layers == 0 => {
+                return refuse("this model needs at least one hidden layer; name its units with --hidden".into());
+            }
+            _ => {}
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return refuse(format!("--dropout must lie in [0, 1), not {}", self.dropout));
+        }
+        if self.mixtures == 0 || self.orders == 0 || self.members == 0 {
+            return refuse("--mixtures, --orders and --members must be at least 1".into());
+        }
+        let orders_used = matches!(self.architecture, Architecture::Made | Architecture::Eonade);
+        if self.orders > 1 && !orders_used {
+            return refuse("only made and eonade average over several orders; leave --orders out".into());
+        }
+        Ok(())
+    }
+}
+
+/// Everything in a model's `config.json` beside the format and the family.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// The model.
+    pub model: ModelConfig,
+    /// The columns that it was trained on.
+    pub columns: Schema,
+    /// The order of the columns: `order[s]` is the column of step `s`.
+    pub order: Vec<usize>,
+    /// How it was trained.
+    pub training: TrainConfig,
+    /// The rule of its steps.
+    pub optimizer: OptimizerConfig,
+    /// Bound on the norm of the gradient.
+    pub clip_norm: Option<f64>,
+    /// Decay of the moving average of weights.
+    pub ema: Option<f64>,
+    /// The files that it was trained on.
+    pub data: Vec<Fingerprint>,
+}

@@ -1,0 +1,223 @@
+//! Training: one step down the negative log-likelihood of a batch.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor};
+use dozen_data::{Fingerprint, Matrix, Schema};
+use dozen_nn::{
+    Error, History, Learner, ModelFolder, Optimizer, OptimizerConfig, Progress, RunFolder, StepContext, Terms,
+    TrainConfig, Trained, train,
+};
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+
+use super::heads;
+use super::layout::{Layout, to_tensor};
+use super::model::fresh_networks;
+use super::networks::Network;
+use super::tree::TreeStart;
+use super::{Baselines, Config, FAMILY, Model, ModelConfig, Ordering};
+
+/// Draws of known and unknown variables for each held-out row when an order-agnostic model is validated.
+const VALIDATION_DRAWS: u64 = 4;
+
+/// Everything that training a model needs.
+pub struct TrainRequest<'a> {
+    /// The model's shape.
+    pub model: ModelConfig,
+    /// The columns.
+    pub columns: Schema,
+    /// Encoded training rows.
+    pub train: &'a Matrix,
+    /// Encoded held-out rows, for early stopping.
+    pub valid: Option<&'a Matrix>,
+    /// Epochs, batches, schedule, patience.
+    pub training: TrainConfig,
+    /// The rule of the steps.
+    pub optimizer: OptimizerConfig,
+    /// Bound on the norm of the gradient.
+    pub clip_norm: Option<f64>,
+    /// Decay of the moving average of weights.
+    pub ema: Option<f64>,
+    /// The files that the rows came from.
+    pub data: Vec<Fingerprint>,
+}
+
+/// Trains a model and leaves its configuration, weights and baselines in the run's folder.
+pub fn train_model(
+    request: TrainRequest,
+    run: &RunFolder,
+    device: &Device,
+    progress: Progress,
+) -> Result<(Model, Baselines, History), Error> {
+    request.model.validate()?;
+    if request.model.tree_start && request.model.ordering != Ordering::ChowLiu {
+        return Err(Error::Request("--tree-start needs --order chow-liu, in which parents precede children".into()));
+    }
+    let baselines = Baselines::fit(request.train, &request.columns);
+    let config = Config {
+        order: order(&request, &baselines),
+        model: request.model,
+        columns: request.columns,
+        training: request.training,
+        optimizer: request.optimizer,
+        clip_norm: request.clip_norm,
+        ema: request.ema,
+        data: request.data,
+    };
+    let layout = Layout::new(&config.columns, &config.order, config.model.mixtures);
+    let tree = config.model.tree_start.then(|| TreeStart(baselines.tree()));
+    let networks = fresh_networks(&config, &layout, tree.as_ref(), &device.clone().autodiff());
+    let mut learner = AutoregressiveLearner {
+        networks: Trained::new(networks, Optimizer::new(config.optimizer, config.clip_norm), config.ema),
+        train: layout.arrange(request.train),
+        valid: request.valid.map(|valid| layout.arrange(valid)),
+        layout,
+        dropout: config.model.dropout,
+        log_scale: 0.0,
+        device: device.clone(),
+    };
+    learner.log_scale = learner.layout.log_scale.iter().sum();
+    let history = train(&mut learner, request.train.rows(), &config.training, run, progress)?;
+    ModelFolder::write_config(run, FAMILY, &config)?;
+    run.write_json("baselines.json", &baselines)?;
+    learner.networks.save(run.path(), "model", false)?;
+    let model = Model::new(config, learner.networks.evaluated(), device);
+    Ok((model, baselines, history))
+}
+
+fn order(request: &TrainRequest, baselines: &Baselines) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..request.columns.columns.len()).collect();
+    match request.model.ordering {
+        Ordering::Natural => order,
+        Ordering::Random => {
+            order.shuffle(&mut StdRng::seed_from_u64(request.training.seed));
+            order
+        }
+        Ordering::ChowLiu => baselines.tree().order.clone(),
+    }
+}
+
+struct AutoregressiveLearner {
+    networks: Trained<Vec<Network>>,
+    train: Matrix,
+    valid: Option<Matrix>,
+    layout: Layout,
+    dropout: f64,
+    log_scale: f64,
+    device: Device,
+}
+
+impl AutoregressiveLearner {
+    /// The mean negative log-likelihood of arranged rows in nats, a mean over the members.
+    fn loss(&self, networks: &[Network], rows: &Matrix, context: StepContext, dropout: f64) -> Tensor<1> {
+        let tracked = if dropout > 0.0 || context.rate > 0.0 { self.device.clone().autodiff() } else { self.device.clone() };
+        let inputs = self.layout.inputs(rows, &tracked);
+        let cells =
+            if self.layout.is_binary() { inputs.clone() } else { to_tensor(rows, &tracked) };
+        let losses = networks.iter().enumerate().map(|(member, network)| {
+            let log_prob = match network {
+                Network::DeepNade(network) => {
+                    let known = known_variables(rows.rows(), self.layout.len(), context.seed ^ member as u64);
+                    let known = to_tensor(&known, &tracked);
+                    let outputs = network.outputs_given(inputs.clone(), known.clone(), dropout);
+                    order_agnostic_log_prob(&self.layout, outputs, cells.clone(), known)
+                }
+                network => {
+                    let order = (context.step as usize + member) % network.orders();
+                    heads::log_prob(&self.layout, network.outputs(inputs.clone(), order, dropout), cells.clone())
+                }
+            };
+            log_prob.mean().neg()
+        });
+        losses.reduce(|sum, loss| sum + loss).expect("a model has members")
+    }
+}
+
+impl Learner for AutoregressiveLearner {
+    fn step(&mut self, rows: &[usize], context: StepContext) -> Terms {
+        let rows = self.train.select(rows);
+        let loss = self.loss(self.networks.module(), &rows, context, self.dropout);
+        let members = self.networks.module().len() as f64;
+        let value = f64::from(loss.clone().into_scalar::<f32>()) / members + self.log_scale;
+        if value.is_finite() {
+            self.networks.descend(&loss, context.rate);
+        }
+        vec![("nats_per_row", value)]
+    }
+
+    fn validate(&mut self) -> Terms {
+        let Some(valid) = &self.valid else { return Vec::new() };
+        let networks = self.networks.evaluated();
+        let mut sum = 0.0;
+        for piece in valid.chunks(1000) {
+            sum -= match &networks[0] {
+                Network::DeepNade(_) => (0..VALIDATION_DRAWS)
+                    .map(|draw| {
+                        let context = StepContext { rate: 0.0, step: 0, seed: draw };
+                        let loss = self.loss(&networks, &piece, context, 0.0).into_scalar::<f32>();
+                        -f64::from(loss) / networks.len() as f64 * piece.rows() as f64 / VALIDATION_DRAWS as f64
+                    })
+                    .sum::<f64>(),
+                _ => mixture_log_prob(&networks, &self.layout, &piece, &self.device),
+            };
+        }
+        vec![("nats_per_row", sum / valid.rows() as f64 + self.log_scale)]
+    }
+
+    fn save(&self, folder: &Path, with_optimizer: bool) -> Result<(), Error> {
+        self.networks.save(folder, "model", with_optimizer)
+    }
+
+    fn load(&mut self, folder: &Path, with_optimizer: bool) -> Result<(), Error> {
+        let folder: PathBuf = folder.into();
+        self.networks.load(&folder, "model", with_optimizer)
+    }
+
+    fn device(&self) -> Device {
+        self.device.clone()
+    }
+}
+
+/// The sum over rows of the log of the mean probability over members and orders.
+fn mixture_log_prob(networks: &[Network], layout: &Layout, arranged: &Matrix, device: &Device) -> f64 {
+    let inputs = layout.inputs(arranged, device);
+    let by_order: Vec<Vec<f32>> = networks
+        .iter()
+        .flat_map(|network| (0..network.orders()).map(move |order| (network, order)))
+        .map(|(network, order)| {
+            let outputs = network.outputs(inputs.clone(), order, 0.0);
+            super::layout::to_host(heads::log_prob(layout, outputs, to_tensor(arranged, device)))
+        })
+        .collect();
+    (0..arranged.rows())
+        .map(|row| {
+            let terms: Vec<f64> = by_order.iter().map(|values| f64::from(values[row])).collect();
+            heads::log_sum(&terms) - (terms.len() as f64).ln()
+        })
+        .sum()
+}
+
+/// Marks for each row a uniform number of variables, from none to all but one, chosen at random, as known.
+fn known_variables(rows: usize, n: usize, seed: u64) -> Matrix {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut values = vec![0.0; rows * n];
+    let mut positions: Vec<usize> = (0..n).collect();
+    for row in values.chunks_exact_mut(n) {
+        let count = rng.random_range(0..n);
+        let (chosen, _) = positions.partial_shuffle(&mut rng, count);
+        chosen.iter().for_each(|&position| row[position] = 1.0);
+    }
+    Matrix::new(values, n)
+}
+
+/// An unbiased estimate of the mean log-probability over all orders: the unknown variables' log-probabilities times
+/// `n / (n - known)` (Uria et al. 2014, eq. 5).
+fn order_agnostic_log_prob(layout: &Layout, outputs: Tensor<2>, cells: Tensor<2>, known: Tensor<2>) -> Tensor<1> {
+    let n = layout.len() as f64;
+    let unknown = known.neg() + 1.0;
+    let weight = unknown.clone().sum_dim(1).recip() * n;
+    let terms = heads::log_prob_by_position(layout, outputs, cells);
+    ((terms * unknown).sum_dim(1) * weight).squeeze_dim(1)
+}

@@ -1,0 +1,117 @@
+//! A model ready for use: densities of rows.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use dozen_data::Matrix;
+use dozen_nn::{Error, ModelFolder, load_weights};
+use rayon::prelude::*;
+
+use super::heads::{self, log_sum};
+use super::layout::{Layout, to_host, to_tensor};
+use super::networks::Network;
+use super::{Config, FAMILY};
+
+/// Values to a piece of a larger matrix; pieces are evaluated in parallel.
+const PIECE: usize = 1 << 17;
+
+/// A trained model.
+pub struct Model {
+    config: Config,
+    pub(crate) layout: Layout,
+    pub(crate) networks: Vec<Network>,
+    device: Device,
+}
+
+impl Model {
+    /// Opens a model folder.
+    pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
+        let folder = ModelFolder::open(folder)?;
+        let config: Config = folder.config_of(FAMILY)?;
+        let layout = Layout::new(&config.columns, &config.order, config.model.mixtures);
+        let networks = load_weights(fresh_networks(&config, &layout, None, device), &folder.weights())?;
+        Ok(Self::new(config, networks, device))
+    }
+
+    pub(crate) fn new(config: Config, networks: Vec<Network>, device: &Device) -> Self {
+        let layout = Layout::new(&config.columns, &config.order, config.model.mixtures);
+        Self { config, layout, networks: networks.valid(), device: device.clone().inner() }
+    }
+
+    /// The configuration that it was made from.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Trainable numbers; what masks forbid is not counted.
+    pub fn parameters(&self) -> usize {
+        let zeros = |network: &Network| super::networks::masked_out(network);
+        self.networks.num_params() - self.networks.iter().map(zeros).sum::<usize>()
+    }
+
+    /// The log-probability of each encoded row, in nats, averaged over orders and members in probability.
+    pub fn log_prob(&self, cells: &Matrix) -> Vec<f64> {
+        let constant: f64 = self.layout.log_scale.iter().sum();
+        self.by_piece(cells, |arranged| {
+            let by_order: Vec<Vec<f32>> = self
+                .each_order(&arranged)
+                .map(|outputs| to_host(heads::log_prob(&self.layout, outputs, to_tensor(&arranged, &self.device))))
+                .collect();
+            (0..arranged.rows())
+                .map(|row| {
+                    let terms: Vec<f64> = by_order.iter().map(|values| f64::from(values[row])).collect();
+                    log_sum(&terms) - (terms.len() as f64).ln() - constant
+                })
+                .collect()
+        })
+    }
+
+    /// The log-probability of each cell given the cells before it in the order, in nats, row after row in the order of
+    /// the table's columns; averaged over orders and members.
+    pub fn log_prob_by_column(&self, cells: &Matrix) -> Vec<f64> {
+        self.by_piece(cells, |arranged| {
+            let mut sums = vec![0.0; arranged.values().len()];
+            let mut count = 0.0;
+            for outputs in self.each_order(&arranged) {
+                let cells = to_tensor(&arranged, &self.device);
+                let values = to_host(heads::log_prob_by_position(&self.layout, outputs, cells));
+                sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(value));
+                count += 1.0;
+            }
+            let width = self.layout.len();
+            let mut by_column = vec![0.0; sums.len()];
+            for (row, sums) in by_column.chunks_exact_mut(width).zip(sums.chunks_exact(width)) {
+                for (position, &column) in self.layout.order.iter().enumerate() {
+                    row[column] = sums[position] / count - self.layout.log_scale[position];
+                }
+            }
+            by_column
+        })
+    }
+
+    fn by_piece(&self, cells: &Matrix, evaluate: impl Fn(Matrix) -> Vec<f64> + Sync) -> Vec<f64> {
+        let pieces: Vec<Matrix> = cells.chunks(PIECE / cells.columns()).collect();
+        pieces.into_par_iter().flat_map_iter(|piece| evaluate(self.layout.arrange(&piece))).collect()
+    }
+
+    fn each_order(&self, arranged: &Matrix) -> impl Iterator<Item = burn::tensor::Tensor<2>> {
+        let inputs = self.layout.inputs(arranged, &self.device);
+        self.networks.iter().flat_map(move |network| {
+            let inputs = inputs.clone();
+            (0..network.orders()).map(move |order| network.outputs(inputs.clone(), order, 0.0))
+        })
+    }
+}
+
+/// Networks of the configuration's shape with starting weights.
+pub(crate) fn fresh_networks(
+    config: &Config,
+    layout: &Layout,
+    tree: Option<&super::tree::TreeStart>,
+    device: &Device,
+) -> Vec<Network> {
+    (0..config.model.members as u64)
+        .map(|member| Network::new(&config.model, layout, tree, config.training.seed.wrapping_add(member), device))
+        .collect()
+}

@@ -1,0 +1,71 @@
+//! What can go wrong around a model, in sentences.
+
+use std::path::{Path, PathBuf};
+
+/// A fault in training, in a model folder, or in what was asked of them.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The data is at fault.
+    #[error(transparent)]
+    Data(#[from] dozen_data::DataError),
+    /// A file cannot be read or written.
+    #[error("cannot {action} `{}`: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A folder does not hold the model that is wanted.
+    #[error("`{}` {problem}", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong with it and what to do.
+        problem: String,
+    },
+    /// The loss is no longer a finite number.
+    #[error(
+        "training stopped at step {step}: the {term} became {value}; the last good checkpoint is in `{}`. \
+         A lower --rate or --clip-norm 1 usually helps",
+        checkpoint.display()
+    )]
+    NotFinite {
+        /// The step, from 1.
+        step: u64,
+        /// The name of the term of the loss.
+        term: String,
+        /// What it became.
+        value: f64,
+        /// Where the state before is kept.
+        checkpoint: PathBuf,
+    },
+    /// Someone pressed Ctrl-C.
+    #[error("stopped at step {step}; go on with --resume {}", folder.display())]
+    Interrupted {
+        /// The last step done.
+        step: u64,
+        /// The folder to resume.
+        folder: PathBuf,
+    },
+    /// The request does not make sense.
+    #[error("{0}")]
+    Request(String),
+}
+
+impl Error {
+    pub(crate) fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+        Self::Io { action, path: path.to_owned(), source }
+    }
+
+    pub(crate) fn folder(folder: &Path, problem: impl Into<String>) -> Self {
+        Self::Folder { folder: folder.to_owned(), problem: problem.into() }
+    }
+
+    /// Whether the request or its input is at fault, rather than the run.
+    pub fn is_request(&self) -> bool {
+        matches!(self, Self::Data(_) | Self::Folder { .. } | Self::Request(_))
+    }
+}

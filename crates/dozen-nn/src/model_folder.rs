@@ -1,0 +1,122 @@
+//! The model folder: everything needed to use a model, in one place.
+
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::run_folder::read_json;
+use crate::{Error, RunFolder};
+
+/// The version of the folder's layout that this program writes, and the newest that it reads.
+pub const FORMAT_VERSION: u64 = 1;
+
+/// The versions that wrote a model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrittenBy {
+    /// Of this program.
+    pub dozen: String,
+    /// Of the tensor library.
+    pub burn: String,
+}
+
+impl Default for WrittenBy {
+    fn default() -> Self {
+        Self { dozen: env!("CARGO_PKG_VERSION").into(), burn: "0.22.1".into() }
+    }
+}
+
+#[derive(Serialize)]
+struct Envelope<'a, C> {
+    format: u64,
+    family: &'a str,
+    #[serde(flatten)]
+    config: &'a C,
+    written_by: WrittenBy,
+}
+
+/// An opened model folder.
+#[derive(Clone, Debug)]
+pub struct ModelFolder {
+    path: PathBuf,
+    config: Value,
+}
+
+impl ModelFolder {
+    /// Opens a folder and checks that it is whole and not newer than this program.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        if !path.exists() {
+            let mut partial = path.as_os_str().to_owned();
+            partial.push(".partial");
+            let hint = if Path::new(&partial).exists() {
+                format!("does not exist, but an unfinished run does; go on with --resume {}", path.display())
+            } else {
+                "does not exist; name a folder that `train --out` wrote".into()
+            };
+            return Err(Error::folder(path, hint));
+        }
+        if !path.join("config.json").exists() {
+            return Err(Error::folder(path, "is no model folder: it has no config.json"));
+        }
+        let config: Value = read_json(&path.join("config.json"))?;
+        let folder = Self { path: path.to_owned(), config };
+        match folder.config["format"].as_u64() {
+            Some(version) if version <= FORMAT_VERSION => {}
+            Some(version) => {
+                return Err(Error::folder(
+                    path,
+                    format!(
+                        "was written in format {version}, this program reads up to {FORMAT_VERSION}; use a newer dozen"
+                    ),
+                ));
+            }
+            None => return Err(Error::folder(path, "is no model folder: its config.json names no format")),
+        }
+        if !folder.weights().exists() {
+            return Err(Error::folder(path, "is not whole: it has no model.safetensors"));
+        }
+        Ok(folder)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file of weights.
+    pub fn weights(&self) -> PathBuf {
+        self.path.join("model.safetensors")
+    }
+
+    /// The family of the model.
+    pub fn family(&self) -> &str {
+        self.config["family"].as_str().unwrap_or("unknown")
+    }
+
+    /// The whole of `config.json`.
+    pub fn config(&self) -> &Value {
+        &self.config
+    }
+
+    /// The configuration of a model of this family.
+    ///
+    /// # Errors
+    /// When the model is of another family, or its configuration does not fit.
+    pub fn config_of<C: DeserializeOwned>(&self, family: &str) -> Result<C, Error> {
+        if self.family() != family {
+            return Err(Error::folder(
+                &self.path,
+                format!("holds a model of the family {}, not {family}; use `dozen {} ...`", self.family(), self.family()),
+            ));
+        }
+        serde_json::from_value(self.config.clone())
+            .map_err(|e| Error::folder(&self.path.join("config.json"), format!("cannot be understood: {e}")))
+    }
+
+    /// Writes the `config.json` of a run.
+    pub fn write_config<C: Serialize>(run: &RunFolder, family: &str, config: &C) -> Result<(), Error> {
+        let envelope = Envelope { format: FORMAT_VERSION, family, config, written_by: WrittenBy::default() };
+        run.write_json("config.json", &envelope)
+    }
+}

@@ -1,0 +1,278 @@
+//! The training loop of every neural family.
+
+use std::time::{Duration, Instant};
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+
+use crate::run_folder::{read_json, write_json};
+use crate::tensorboard::EventWriter;
+use crate::{Error, Learner, Progress, RunFolder, Schedule, StepContext, Terms, interrupt_requested};
+
+/// The state for resuming is written at the end of an epoch, at most this often.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(20);
+
+/// How long and in what pieces to train.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainConfig {
+    /// The most epochs.
+    pub epochs: u64,
+    /// Rows to a step.
+    pub batch_size: usize,
+    /// Stop after this many epochs without a better validation; `None` never stops early.
+    pub patience: Option<u64>,
+    /// The learning rate over time.
+    pub schedule: Schedule,
+    /// Fixes shuffling and everything random inside steps.
+    pub seed: u64,
+    /// Also write TensorBoard event files.
+    pub tensorboard: bool,
+}
+
+/// One finished epoch, a line of `metrics.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// From 1.
+    pub epoch: u64,
+    /// Steps taken until its end.
+    pub step: u64,
+    /// The learning rate of its last step.
+    pub rate: f64,
+    /// Seconds of training, validation included, until its end.
+    pub seconds: f64,
+    /// Terms of the training loss, averaged over its rows.
+    pub train: Vec<(String, f64)>,
+    /// Terms of the validation; empty where nothing is held out.
+    pub valid: Vec<(String, f64)>,
+}
+
+/// What a run has been through.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// All finished epochs.
+    pub epochs: Vec<EpochRecord>,
+    /// The epoch, from 1, whose weights the model has: the best by validation, or else the last.
+    pub best_epoch: u64,
+    /// Seconds of training.
+    pub seconds: f64,
+}
+
+impl History {
+    /// The first term of each epoch's validation.
+    pub fn validation(&self) -> Vec<f64> {
+        self.epochs.iter().filter_map(|epoch| epoch.valid.first().map(|(_, value)| *value)).collect()
+    }
+
+    fn best_value(&self) -> f64 {
+        self.validation().into_iter().fold(f64::INFINITY, f64::min)
+    }
+}
+
+/// Where a run stands; together with the learner's own files, enough to go on as if nothing had happened.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct State {
+    history: History,
+    step: u64,
+    /// Batches of the current epoch that are done, and their sums of terms times rows.
+    batch: usize,
+    rows: usize,
+    sums: Vec<(String, f64)>,
+}
+
+/// Trains on rows `0..rows`, going on from the run's checkpoint if it has one.
+///
+/// At the end the learner holds the weights of the best epoch by validation, or of the last where nothing is held out.
+///
+/// # Errors
+/// [`Error::NotFinite`] when a term of the loss is not finite, [`Error::Interrupted`] after Ctrl-C; both leave a
+/// checkpoint in the run's folder.
+pub fn train(
+    learner: &mut impl Learner,
+    rows: usize,
+    config: &TrainConfig,
+    run: &RunFolder,
+    progress: Progress,
+) -> Result<History, Error> {
+    if rows == 0 {
+        return Err(Error::Request("there are no rows to train on".into()));
+    }
+    let mut state = State::default();
+    if run.state_file().exists() {
+        state = read_json(&run.state_file())?;
+        learner.load(&run.last(), true)?;
+    }
+    let events = config.tensorboard.then(|| EventWriter::create(run.path())).transpose()?;
+    let mut training = Loop { rows, config, run, state, events, started: Instant::now(), saved: Instant::now() };
+    training.run(learner, progress)?;
+    Ok(training.state.history)
+}
+
+struct Loop<'a> {
+    rows: usize,
+    config: &'a TrainConfig,
+    run: &'a RunFolder,
+    state: State,
+    events: Option<EventWriter>,
+    started: Instant,
+    saved: Instant,
+}
+
+impl Loop<'_> {
+    fn run(&mut self, learner: &mut impl Learner, progress: Progress) -> Result<(), Error> {
+        let before = self.state.history.seconds;
+        while !self.is_over() {
+            self.epoch(learner, progress)?;
+            self.state.history.seconds = before + self.started.elapsed().as_secs_f64();
+            self.close_epoch(learner)?;
+            if self.saved.elapsed() >= CHECKPOINT_EVERY && !self.is_over() {
+                self.save(learner)?;
+            }
+        }
+        if !self.state.history.validation().is_empty() {
+            learner.load(&self.run.best(), false)?;
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        let done = self.state.history.epochs.len() as u64;
+        let waited = done - self.state.history.best_epoch;
+        done >= self.config.epochs || self.config.patience.is_some_and(|patience| done > 0 && waited >= patience)
+    }
+
+    fn epoch(&mut self, learner: &mut impl Learner, progress: Progress) -> Result<(), Error> {
+        let epoch = self.state.history.epochs.len() as u64;
+        let mut order: Vec<usize> = (0..self.rows).collect();
+        order.shuffle(&mut StdRng::seed_from_u64(mix(self.config.seed, epoch)));
+        let title = format!("epoch {}/{}", epoch + 1, self.config.epochs);
+        let mut meter = progress.start(&title, "rows", self.rows as u64, self.state.rows as u64);
+        let batches: Vec<&[usize]> = order.chunks(self.config.batch_size.max(1)).collect();
+        let best = self.state.history.best_value();
+        for batch in &batches[self.state.batch..] {
+            let terms = learner.step(batch, self.context(epoch, batches.len(), learner));
+            self.check(&terms)?;
+            self.state.step += 1;
+            self.state.batch += 1;
+            self.state.rows += batch.len();
+            add(&mut self.state.sums, &terms, batch.len());
+            meter.advance(batch.len() as u64, || message(&self.means(), best));
+            if interrupt_requested() {
+                self.save(learner)?;
+                return Err(Error::Interrupted { step: self.state.step, folder: self.run.out().to_owned() });
+            }
+        }
+        meter.finish();
+        Ok(())
+    }
+
+    fn context(&self, epoch: u64, batches: usize, learner: &impl Learner) -> StepContext {
+        let total = self.config.epochs * batches as u64;
+        let rate = self.config.schedule.rate(self.state.step, total, epoch, &self.state.history.validation());
+        let step = self.state.step + 1;
+        let seed = mix(self.config.seed ^ 0x5eed, step);
+        learner.device().seed(seed);
+        StepContext { rate, step, seed }
+    }
+
+    fn check(&self, terms: &Terms) -> Result<(), Error> {
+        match terms.iter().find(|(_, value)| !value.is_finite()) {
+            None => Ok(()),
+            Some((term, value)) => Err(Error::NotFinite {
+                step: self.state.step + 1,
+                term: (*term).to_owned(),
+                value: *value,
+                checkpoint: self.run.path().join("checkpoints"),
+            }),
+        }
+    }
+
+    fn means(&self) -> Vec<(String, f64)> {
+        self.state.sums.iter().map(|(name, sum)| (name.clone(), sum / self.state.rows as f64)).collect()
+    }
+
+    /// Validates, keeps the weights if they are the best so far, and writes the metrics.
+    fn close_epoch(&mut self, learner: &mut impl Learner) -> Result<(), Error> {
+        let valid = learner.validate();
+        self.check(&valid)?;
+        let epoch = self.state.history.epochs.len() as u64 + 1;
+        let is_best = valid.first().is_none_or(|(_, value)| *value < self.state.history.best_value());
+        let record = EpochRecord {
+            epoch,
+            step: self.state.step,
+            rate: self.config.schedule.rate(
+                self.state.step.saturating_sub(1),
+                self.state.step / epoch * self.config.epochs,
+                epoch - 1,
+                &self.state.history.validation(),
+            ),
+            seconds: self.state.history.seconds,
+            train: self.means(),
+            valid: valid.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        };
+        if let Some(events) = &mut self.events {
+            let tagged = |kind: &str, terms: &[(String, f64)]| {
+                terms.iter().map(|(name, value)| (format!("{kind}/{name}"), *value)).collect::<Vec<_>>()
+            };
+            let scalars = [tagged("train", &record.train), tagged("valid", &record.valid)].concat();
+            events.scalars(record.step, scalars.iter().map(|(name, value)| (name.as_str(), *value)))?;
+        }
+        if is_best {
+            self.state.history.best_epoch = epoch;
+            if !record.valid.is_empty() {
+                learner.save(&self.run.best(), false)?;
+            }
+        }
+        self.state.history.epochs.push(record);
+        (self.state.batch, self.state.rows) = (0, 0);
+        self.state.sums.clear();
+        self.write_metrics()
+    }
+
+    fn write_metrics(&self) -> Result<(), Error> {
+        let line = |terms: &[(String, f64)]| -> serde_json::Map<String, serde_json::Value> {
+            terms.iter().map(|(name, value)| (name.clone(), (*value).into())).collect()
+        };
+        let mut text = String::new();
+        for record in &self.state.history.epochs {
+            let EpochRecord { epoch, step, rate, seconds, train, valid } = record;
+            let (train, valid) = (line(train), line(valid));
+            let value = serde_json::json!({
+                "epoch": epoch, "step": step, "rate": rate, "seconds": seconds, "train": train, "valid": valid,
+            });
+            text += &format!("{value}\n");
+        }
+        self.run.write_text("metrics.jsonl", &text)
+    }
+
+    fn save(&mut self, learner: &impl Learner) -> Result<(), Error> {
+        learner.save(&self.run.last(), true)?;
+        write_json(&self.run.state_file(), &self.state)?;
+        self.saved = Instant::now();
+        Ok(())
+    }
+}
+
+fn add(sums: &mut Vec<(String, f64)>, terms: &Terms, rows: usize) {
+    for (name, value) in terms {
+        match sums.iter_mut().find(|(known, _)| known == name) {
+            Some((_, sum)) => *sum += value * rows as f64,
+            None => sums.push(((*name).to_owned(), value * rows as f64)),
+        }
+    }
+}
+
+fn message(means: &[(String, f64)], best: f64) -> String {
+    let terms: Vec<String> = means.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
+    let best = if best.is_finite() { format!(", best valid {best:.4}") } else { String::new() };
+    terms.join(", ") + &best
+}
+
+/// A seed from two numbers (the finaliser of SplitMix64).
+fn mix(seed: u64, number: u64) -> u64 {
+    let mut z = seed.wrapping_add(number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

@@ -1,0 +1,99 @@
+//! A module together with what training it needs.
+
+use std::path::Path;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+
+use crate::{Error, Optimizer, load_weights, save_weights};
+
+/// A module, its optimiser, and the moving average of its weights where one is kept.
+pub struct Trained<M> {
+    module: Option<M>,
+    optimizer: Optimizer,
+    average: Option<(M, f64)>,
+}
+
+impl<M: Module> Trained<M> {
+    /// Pairs a module on an autodiff device with its optimiser. With `ema` in (0, 1), an exponential moving average of
+    /// the weights, `average = ema average + (1 - ema) weights` after each step, is what is evaluated and saved.
+    pub fn new(module: M, optimizer: Optimizer, ema: Option<f64>) -> Self {
+        let average = ema.map(|decay| (module.valid(), decay));
+        Self { module: Some(module), optimizer, average }
+    }
+
+    /// The module, for computing a loss.
+    pub fn module(&self) -> &M {
+        self.module.as_ref().expect("the module is absent only inside a step")
+    }
+
+    /// The module to evaluate and use: averaged where an average is kept, without gradients.
+    pub fn evaluated(&self) -> M {
+        match &self.average {
+            Some((average, _)) => average.clone(),
+            None => self.module().valid(),
+        }
+    }
+
+    /// One optimiser step down the gradient of `loss`.
+    pub fn descend(&mut self, loss: &Tensor<1>, rate: f64) {
+        let gradients = GradientsParams::from_grads(loss.backward(), self.module());
+        let module = self.module.take().expect("the module is absent only inside a step");
+        let module = self.optimizer.step(module, gradients, rate);
+        if let Some((average, decay)) = self.average.take() {
+            self.average = Some((averaged(average, &module.valid(), decay), decay));
+        }
+        self.module = Some(module);
+    }
+
+    /// Writes `NAME.safetensors` with the evaluated weights, or the whole state for resuming.
+    pub fn save(&self, folder: &Path, name: &str, with_optimizer: bool) -> Result<(), Error> {
+        let file = |suffix: &str| folder.join(format!("{name}{suffix}.safetensors"));
+        if !with_optimizer {
+            return save_weights(&self.evaluated(), &file(""));
+        }
+        save_weights(self.module(), &file(""))?;
+        if let Some((average, _)) = &self.average {
+            save_weights(average, &file(".average"))?;
+        }
+        self.optimizer.save(self.module(), &file(".optimizer"))
+    }
+
+    /// Reads back what [`Trained::save`] wrote.
+    pub fn load(&mut self, folder: &Path, name: &str, with_optimizer: bool) -> Result<(), Error> {
+        let file = |suffix: &str| folder.join(format!("{name}{suffix}.safetensors"));
+        let module = load_weights(self.module().clone(), &file(""))?;
+        if with_optimizer {
+            if let Some((average, _)) = &mut self.average {
+                *average = load_weights(average.clone(), &file(".average"))?;
+            }
+            self.optimizer.load(&module, &file(".optimizer"))?;
+        } else if let Some((average, _)) = &mut self.average {
+            *average = module.valid();
+        }
+        self.module = Some(module);
+        Ok(())
+    }
+}
+
+fn averaged<M: Module>(average: M, module: &M, decay: f64) -> M {
+    struct Collect(GradientsParams);
+    impl ModuleVisitor for Collect {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.register(param.id, param.val());
+        }
+    }
+    struct Mix(GradientsParams, f64);
+    impl ModuleMapper for Mix {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            match self.0.remove::<D>(param.id) {
+                Some(new) => param.map(|old| old * self.1 + new * (1.0 - self.1)),
+                None => param,
+            }
+        }
+    }
+    let mut weights = Collect(GradientsParams::new());
+    module.visit(&mut weights);
+    average.map(&mut Mix(weights.0, decay))
+}

@@ -1,0 +1,232 @@
+//! Plots as SVG. Colours are marks that the page's style sheet turns into its light or dark palette.
+
+use std::fmt::Write;
+use std::ops::Range;
+
+use plotters::prelude::*;
+
+/// Axes and their labels.
+const SOFT: RGBColor = RGBColor(2, 2, 2);
+/// Grid lines.
+const LINE: RGBColor = RGBColor(1, 1, 1);
+/// The series of a plot.
+const SERIES: [RGBColor; 4] = [RGBColor(1, 0, 1), RGBColor(1, 0, 2), RGBColor(1, 0, 3), RGBColor(1, 0, 4)];
+const SIZE: (u32, u32) = (760, 380);
+
+/// Lines over a common axis.
+#[derive(Clone, Debug)]
+pub struct LinePlot {
+    title: String,
+    x: String,
+    y: String,
+    lines: Vec<(String, Vec<(f64, f64)>)>,
+    levels: Vec<(String, f64)>,
+}
+
+impl LinePlot {
+    /// A plot with a title and the names of its axes, units included.
+    pub fn new(title: impl Into<String>, x: impl Into<String>, y: impl Into<String>) -> Self {
+        Self { title: title.into(), x: x.into(), y: y.into(), lines: Vec::new(), levels: Vec::new() }
+    }
+
+    /// Adds a line. Points that are not finite are left out.
+    #[must_use]
+    pub fn line(mut self, name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
+        let points = points.into_iter().filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
+        self.lines.push((name.into(), points));
+        self
+    }
+
+    /// Adds a horizontal line, such as a baseline.
+    #[must_use]
+    pub fn level(mut self, name: impl Into<String>, y: f64) -> Self {
+        self.levels.push((name.into(), y));
+        self
+    }
+
+    /// The plot as SVG; empty if there is nothing to draw.
+    pub fn svg(&self) -> String {
+        let points = || self.lines.iter().flat_map(|(_, points)| points);
+        let Some(xs) = span(points().map(|p| p.0), 0.0) else { return String::new() };
+        let ys = points().map(|p| p.1).chain(self.levels.iter().map(|l| l.1));
+        let Some(ys) = span(ys, 0.06) else { return String::new() };
+        let mut series: Vec<(&str, Vec<(f64, f64)>)> =
+            self.lines.iter().map(|(name, points)| (name.as_str(), points.clone())).collect();
+        series.extend(self.levels.iter().map(|(name, y)| (name.as_str(), vec![(xs.start, *y), (xs.end, *y)])));
+        draw(SIZE, &self.title, (&self.x, &self.y), (xs, ys), |chart| {
+            for (index, (name, points)) in series.iter().enumerate() {
+                let color = SERIES[index % SERIES.len()];
+                let style = ShapeStyle { color: color.to_rgba(), filled: false, stroke_width: 2 };
+                chart
+                    .draw_series(LineSeries::new(points.iter().copied(), style))?
+                    .label(*name)
+                    .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], style));
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Points in the plane, in up to four groups.
+#[derive(Clone, Debug)]
+pub struct ScatterPlot {
+    title: String,
+    x: String,
+    y: String,
+    groups: Vec<(String, Vec<(f64, f64)>)>,
+}
+
+impl ScatterPlot {
+    /// A plot with a title and the names of its axes.
+    pub fn new(title: impl Into<String>, x: impl Into<String>, y: impl Into<String>) -> Self {
+        Self { title: title.into(), x: x.into(), y: y.into(), groups: Vec::new() }
+    }
+
+    /// Adds a group of points.
+    #[must_use]
+    pub fn group(mut self, name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
+        self.groups.push((name.into(), points));
+        self
+    }
+
+    /// The plot as SVG, square; empty if there is nothing to draw.
+    pub fn svg(&self) -> String {
+        let points = || self.groups.iter().flat_map(|(_, points)| points);
+        let Some(xs) = span(points().map(|p| p.0), 0.04) else { return String::new() };
+        let Some(ys) = span(points().map(|p| p.1), 0.04) else { return String::new() };
+        draw((480, 480), &self.title, (&self.x, &self.y), (xs, ys), |chart| {
+            for (index, (name, points)) in self.groups.iter().enumerate() {
+                let color = SERIES[index % SERIES.len()];
+                let dots = points.iter().map(|&point| Circle::new(point, 2, color.filled()));
+                chart.draw_series(dots)?.label(name).legend(move |(x, y)| Circle::new((x + 8, y), 3, color.filled()));
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Small square pictures of rows of values in [0, 1], such as bits or images.
+#[derive(Clone, Debug)]
+pub struct PixelGrid {
+    width: usize,
+    height: usize,
+    pictures: Vec<Vec<f32>>,
+}
+
+impl PixelGrid {
+    /// Pictures of `width` by `height` values, row after row; one is dark.
+    pub fn new(width: usize, height: usize, pictures: Vec<Vec<f32>>) -> Self {
+        Self { width, height, pictures }
+    }
+
+    /// The pictures side by side, `columns` to a line.
+    pub fn svg(&self, columns: usize) -> String {
+        let (w, h) = (self.width + 1, self.height + 1);
+        let lines = self.pictures.len().div_ceil(columns);
+        let mut svg = format!(
+            "<svg viewBox=\"0 0 {} {}\" xmlns=\"http://www.w3.org/2000/svg\" shape-rendering=\"crispEdges\">",
+            columns * w,
+            lines * h
+        );
+        for (index, picture) in self.pictures.iter().enumerate() {
+            let (left, top) = (index % columns * w, index / columns * h);
+            let _ = write!(
+                svg,
+                "<rect class=\"grid\" stroke-width=\"0.1\" x=\"{left}\" y=\"{top}\" width=\"{}\" height=\"{}\"/>",
+                self.width, self.height
+            );
+            for (pixel, &value) in picture.iter().enumerate().filter(|(_, value)| **value > 0.02) {
+                let (x, y) = (left + pixel % self.width, top + pixel / self.width);
+                let opacity = if value >= 1.0 { String::new() } else { format!(" opacity=\"{value:.2}\"") };
+                let _ = write!(svg, "<rect class=\"ink\" x=\"{x}\" y=\"{y}\" width=\"1\" height=\"1\"{opacity}/>");
+            }
+        }
+        svg.push_str("</svg>");
+        svg
+    }
+}
+
+/// The least range that holds all values and a margin.
+fn span(values: impl Iterator<Item = f64>, margin: f64) -> Option<Range<f64>> {
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+    if !(low.is_finite() && high.is_finite()) {
+        return None;
+    }
+    let pad = if high > low { (high - low) * margin } else { high.abs().max(1.0) * 0.05 };
+    Some(low - pad..high + pad)
+}
+
+type Chart<'a, 'b> = ChartContext<
+    'a,
+    SVGBackend<'b>,
+    Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>,
+>;
+type DrawResult = Result<(), DrawingAreaErrorKind<std::io::Error>>;
+
+fn draw(
+    size: (u32, u32),
+    title: &str,
+    (x, y): (&str, &str),
+    (xs, ys): (Range<f64>, Range<f64>),
+    series: impl FnOnce(&mut Chart) -> DrawResult,
+) -> String {
+    let mut svg = String::new();
+    let drawn = || -> DrawResult {
+        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+        let mut chart = ChartBuilder::on(&area)
+            .caption(title, ("sans-serif", 16).into_font().color(&SOFT))
+            .margin(8)
+            .x_label_area_size(42)
+            .y_label_area_size(64)
+            .build_cartesian_2d(xs, ys)?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(LINE)
+            .axis_style(SOFT)
+            .label_style(("sans-serif", 13).into_font().color(&SOFT))
+            .axis_desc_style(("sans-serif", 13).into_font().color(&SOFT))
+            .x_desc(x)
+            .y_desc(y)
+            .draw()?;
+        series(&mut chart)?;
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::UpperRight)
+            .label_font(("sans-serif", 13).into_font().color(&SOFT))
+            .draw()?;
+        area.present()
+    };
+    match drawn() {
+        Ok(()) => svg,
+        Err(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_levels_are_drawn_and_named() {
+        let plot = LinePlot::new("Loss", "epoch", "nats").line("train", vec![(1.0, 3.0), (2.0, f64::NAN), (3.0, 1.0)]);
+        let svg = plot.level("baseline", 2.0).svg();
+        for expected in ["train", "baseline", "epoch", "#010001", "#010002"] {
+            assert!(svg.contains(expected), "{expected} is missing");
+        }
+    }
+
+    #[test]
+    fn nothing_to_draw_draws_nothing() {
+        assert_eq!(LinePlot::new("", "", "").svg(), "");
+        assert_eq!(ScatterPlot::new("", "", "").group("a", vec![]).svg(), "");
+    }
+
+    #[test]
+    fn pixels_stand_in_their_grid() {
+        let svg = PixelGrid::new(2, 1, vec![vec![0.0, 1.0], vec![1.0, 0.5]]).svg(2);
+        assert_eq!(svg.matches("class=\"ink\"").count(), 3);
+        assert!(svg.contains("x=\"1\" y=\"0\"") && svg.contains("x=\"3\" y=\"0\""));
+    }
+}
