@@ -20,7 +20,7 @@ pub(crate) type Stream = Box<dyn BufRead + Send>;
 /// Splits `data.npz:key` into the file and the key; other paths have no key.
 pub(crate) fn split_key(path: &str) -> (&str, Option<&str>) {
     match path.rsplit_once(':') {
-        Some((file, key)) if file.ends_with(".npz") => (file, Some(key)),
+        Some((file, key)) if file.to_ascii_lowercase().ends_with(".npz") => (file, Some(key)),
         _ => (path, None),
     }
 }

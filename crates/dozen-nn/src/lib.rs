@@ -20,6 +20,7 @@ mod train;
 mod trained;
 mod weights;
 
+pub use burn::tensor::Device;
 pub use device::choose_device;
 pub use error::Error;
 pub use interrupt::{install_interrupt_handler, interrupt_requested, request_interrupt};

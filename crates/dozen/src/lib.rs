@@ -1,1 +1,14 @@
-//! .
+//! dozen as a library: the family crates under one name.
+//!
+//! ```
+//! use dozen::data::{ReadOptions, make, read_table};
+//!
+//! let made = make::binary_tree(10, 4, 0);
+//! assert_eq!(made.table.rows(), 10);
+//! ```
+
+pub use dozen_data as data;
+pub use dozen_generative as generative;
+pub use dozen_kernels as kernels;
+pub use dozen_nn as nn;
+pub use dozen_report as report;

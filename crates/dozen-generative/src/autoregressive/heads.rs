@@ -49,12 +49,11 @@ fn groups(layout: &Layout) -> Vec<Vec<usize>> {
     let mut kinds: Vec<Variable> = Vec::new();
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for (position, &variable) in layout.variables.iter().enumerate() {
-        match kinds.iter().position(|&kind| kind == variable) {
-            Some(group) => groups[group].push(position),
-            None => {
-                kinds.push(variable);
-                groups.push(vec![position]);
-            }
+        if let Some(group) = kinds.iter().position(|&kind| kind == variable) {
+            groups[group].push(position);
+        } else {
+            kinds.push(variable);
+            groups.push(vec![position]);
         }
     }
     groups

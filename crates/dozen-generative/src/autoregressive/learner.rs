@@ -207,7 +207,9 @@ fn known_variables(rows: usize, n: usize, seed: u64) -> Matrix {
     for row in values.chunks_exact_mut(n) {
         let count = rng.random_range(0..n);
         let (chosen, _) = positions.partial_shuffle(&mut rng, count);
-        chosen.iter().for_each(|&position| row[position] = 1.0);
+        for &mut position in chosen {
+            row[position] = 1.0;
+        }
     }
     Matrix::new(values, n)
 }

@@ -21,6 +21,7 @@ mod layout;
 mod learner;
 mod model;
 mod networks;
+mod report;
 mod sample;
 mod tree;
 
@@ -31,6 +32,7 @@ pub use evaluate::{Evaluation, Surprise, evaluate, surprises};
 pub use export::{conditional_tables, export_pytorch};
 pub use learner::{TrainRequest, train_model};
 pub use model::Model;
+pub use report::training_report;
 
 /// The name of this family in a model folder.
 pub const FAMILY: &str = "autoregressive";

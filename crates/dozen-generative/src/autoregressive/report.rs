@@ -1,0 +1,130 @@
+//! The report of a training run.
+
+use dozen_data::{Kind, Table, Values};
+use dozen_nn::{Error, History};
+use dozen_report::{LinePlot, PixelGrid, Report, ScatterPlot, Table as ReportTable};
+
+use super::{Evaluation, Model};
+
+/// Rows drawn for the report's pictures.
+const ROWS: usize = 1000;
+
+/// Curves, the metrics beside their baselines, and samples beside data.
+pub fn training_report(
+    model: &Model,
+    history: &History,
+    held_out: Option<&Evaluation>,
+    data: &Table,
+    command: &str,
+) -> Result<Report, Error> {
+    let config = model.config();
+    let architecture = format!("{:?}", config.model.architecture).to_lowercase();
+    let lead = format!(
+        "An autoregressive model ({architecture}) of {} columns with {} parameters, trained for {} epochs in {:.1} seconds \
+         (seed {}). Every number below can be computed again with the command.",
+        config.columns.columns.len(),
+        model.parameters(),
+        history.epochs.len(),
+        history.seconds,
+        config.training.seed
+    );
+    let mut report = Report::new("Autoregressive model", lead, command);
+    if let Some(held_out) = held_out {
+        metrics(&mut report, held_out);
+    }
+    curves(&mut report, history, held_out);
+    samples(&mut report, model, data)?;
+    Ok(report)
+}
+
+fn metrics(report: &mut Report, held_out: &Evaluation) {
+    let cell = |value: f64| format!("{value:.4}");
+    let [independent, chow_liu] = held_out.baselines;
+    let table = ReportTable::new(["on held-out rows", "log-probability, nats a row"])
+        .row(["this model".into(), format!("{:.4} ± {:.4}", held_out.log_prob, held_out.standard_error)])
+        .row(["Chow-Liu tree".into(), cell(chow_liu)])
+        .row(["independent columns".into(), cell(independent)]);
+    report
+        .section("How good it is")
+        .text(
+            "Higher is better. The difference to the baselines is what the model has learnt about how columns depend on \
+             each other. The figure after ± is one standard error of the mean over the held-out rows.",
+        )
+        .table(table);
+}
+
+fn curves(report: &mut Report, history: &History, held_out: Option<&Evaluation>) {
+    let series = |of: fn(&dozen_nn::EpochRecord) -> &Vec<(String, f64)>| {
+        history.epochs.iter().filter_map(|e| of(e).first().map(|(_, value)| (e.epoch as f64, *value))).collect()
+    };
+    let mut plot = LinePlot::new("Negative log-likelihood", "epoch", "nats a row")
+        .line("training", series(|e| &e.train))
+        .line("validation", series(|e| &e.valid));
+    if let Some(held_out) = held_out {
+        plot = plot.level("Chow-Liu tree", -held_out.baselines[1]);
+    }
+    let caption = format!(
+        "Lower is better. The model has the weights of epoch {}. Training values include dropout, which is why they may \
+         lie above validation.",
+        history.best_epoch
+    );
+    report.section("How it learnt").plot(plot.svg(), &caption);
+}
+
+fn samples(report: &mut Report, model: &Model, data: &Table) -> Result<(), Error> {
+    let seed = model.config().training.seed;
+    let drawn = model.sample(ROWS, seed)?;
+    let section = report.section("What it draws");
+    let columns = &model.config().columns.columns;
+    let numeric = |table: &Table, column: &str| -> Vec<f64> {
+        let values = table.column(column).map(|c| &c.values);
+        values.map_or(Vec::new(), |v| (0..v.len()).filter_map(|row| v.number(row)).collect())
+    };
+    let means = |table: &Table| -> Vec<f64> {
+        columns.iter().map(|c| numeric(table, &c.name)).filter(|v| !v.is_empty()).map(|v| mean(&v)).collect()
+    };
+    let side = (columns.len() as f64).sqrt() as usize;
+    let binary = columns.iter().all(|c| c.kind == Kind::Binary);
+    if binary && side * side == columns.len() && side >= 6 {
+        let grid = |table: &Table| PixelGrid::new(side, side, pictures(table, 40)).svg(10);
+        let shown = [(grid(data), "From the data.".to_owned()), (grid(&drawn), "Drawn from the model.".to_owned())];
+        section.plots(shown);
+    }
+    let real: Vec<&str> =
+        columns.iter().filter(|c| matches!(c.kind, Kind::Real { .. })).map(|c| c.name.as_str()).collect();
+    if let [x, y, ..] = real[..] {
+        let cloud = |table: &Table, title: &str| {
+            let points = numeric(table, x).into_iter().zip(numeric(table, y)).take(ROWS).collect();
+            ScatterPlot::new(title, x, y).group(title, points).svg()
+        };
+        let shown = [
+            (cloud(data, "data"), format!("The data's first rows, {x} and {y}.")),
+            (cloud(&drawn, "drawn"), "As many rows drawn from the model.".to_owned()),
+        ];
+        section.plots(shown);
+    } else {
+        let pairs: Vec<(f64, f64)> = means(data).into_iter().zip(means(&drawn)).collect();
+        let plot = ScatterPlot::new("Mean of each column", "in the data", "in drawn rows").group("a column", pairs);
+        section.plot(plot.svg(), &format!("Each point is a column; {ROWS} rows were drawn. Points should lie on the diagonal, to within the noise of {ROWS} draws."));
+    }
+    let shown: Vec<_> = drawn.columns().iter().take(10).collect();
+    let mut table = ReportTable::new(shown.iter().map(|c| c.name.clone()));
+    for row in 0..drawn.rows().min(8) {
+        table = table.row(shown.iter().map(|c| match &c.values {
+            Values::Number(values) => format!("{:.4}", values[row]),
+            values => values.text(row),
+        }));
+    }
+    section.text("The first drawn rows, up to ten columns:").table(table);
+    Ok(())
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+fn pictures(table: &Table, count: usize) -> Vec<Vec<f32>> {
+    (0..table.rows().min(count))
+        .map(|row| table.columns().iter().map(|c| c.values.number(row).unwrap_or(0.0) as f32).collect())
+        .collect()
+}

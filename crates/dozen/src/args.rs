@@ -1,0 +1,201 @@
+//! The command line: nouns, the flags that mean the same everywhere, and `--config`.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use dozen::nn::{Progress, choose_device};
+
+use crate::commands::{autoregressive, completions, info, make, tour};
+use crate::output::Failure;
+
+/// Train, evaluate and use generative and predictive models, without Python.
+#[derive(Parser, Debug)]
+#[command(name = "dozen", version, args_override_self = true, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    global: Global,
+}
+
+/// What there is to do.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Autoregressive models of tables: FVSBN, NADE, MADE, EoNADE, RNADE
+    #[command(subcommand)]
+    Autoregressive(autoregressive::Command),
+    /// Every family on data it makes itself, in one report
+    Tour(tour::Arguments),
+    /// Make data whose truth is known
+    Make(make::Arguments),
+    /// Say what a model folder holds
+    Info(info::Arguments),
+    /// Print a completion script for a shell
+    Completions(completions::Arguments),
+}
+
+/// Flags that every command takes.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Everywhere")]
+struct Global {
+    /// Fixes everything random
+    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
+    seed: u64,
+    /// Where to compute: auto, cpu, cuda:N or wgpu
+    #[arg(long, global = true, default_value = "auto", value_name = "DEVICE")]
+    device: String,
+    /// Threads to use [default: one for each core]
+    #[arg(long, global = true, value_name = "N")]
+    threads: Option<usize>,
+    /// A TOML file of flags by their long names; flags on the command line win
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<String>,
+    /// Print one JSON object on standard output, and nothing else there
+    #[arg(long, global = true)]
+    json: bool,
+    /// No progress and no messages
+    #[arg(long, global = true)]
+    quiet: bool,
+}
+
+/// A parsed command and what holds for all commands.
+pub(crate) struct Invocation {
+    pub(crate) command: Command,
+    pub(crate) context: Context,
+}
+
+/// What holds for all commands.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    global: Global,
+    /// The command line after the program's name, `--config` resolved.
+    pub(crate) arguments: Vec<String>,
+}
+
+impl Invocation {
+    /// Parses the program's own command line.
+    pub(crate) fn from_environment() -> Result<Self, Failure> {
+        let arguments: Result<Vec<String>, OsString> = std::env::args_os().skip(1).map(OsString::into_string).collect();
+        let arguments = arguments
+            .map_err(|bad| Failure::request(format!("the argument `{}` is not valid UTF-8", bad.display())))?;
+        Self::parse(with_config(arguments)?)
+    }
+
+    /// Parses arguments, without the program's name, in which `--config` is resolved already.
+    pub(crate) fn parse(arguments: Vec<String>) -> Result<Self, Failure> {
+        let words = std::iter::once("dozen".to_owned()).chain(arguments.iter().cloned());
+        let cli = Cli::try_parse_from(words).map_err(Failure::usage)?;
+        Ok(Self { command: cli.command, context: Context { global: cli.global, arguments } })
+    }
+}
+
+impl Context {
+    pub(crate) fn seed(&self) -> u64 {
+        self.global.seed
+    }
+
+    pub(crate) fn json(&self) -> bool {
+        self.global.json
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        Progress::new(self.global.quiet)
+    }
+
+    pub(crate) fn device(&self) -> Result<dozen::nn::Device, Failure> {
+        Ok(choose_device(&self.global.device)?)
+    }
+
+    /// The command as it can be typed again.
+    pub(crate) fn command_line(&self) -> String {
+        let quoted = self.arguments.iter().map(|argument| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@".contains(c);
+            if !argument.is_empty() && argument.chars().all(plain) {
+                argument.clone()
+            } else {
+                format!("'{}'", argument.replace('\'', r"'\''"))
+            }
+        });
+        std::iter::once("dozen".to_owned()).chain(quoted).collect::<Vec<_>>().join(" ")
+    }
+
+    /// These settings with another run's arguments, seed and device; used when a run is resumed.
+    pub(crate) fn resuming(&self, original: &Self) -> Self {
+        let mut global = original.global.clone();
+        (global.json, global.quiet, global.threads) = (self.global.json, self.global.quiet, self.global.threads);
+        Self { global, arguments: original.arguments.clone() }
+    }
+
+    pub(crate) fn set_threads(&self) -> Result<(), Failure> {
+        let Some(threads) = self.global.threads else { return Ok(()) };
+        if threads == 0 {
+            return Err(Failure::request("--threads must be at least 1"));
+        }
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global()
+            .map_err(|e| Failure::request(format!("--threads {threads} cannot be set: {e}")))
+    }
+}
+
+/// Puts the flags of the `--config` file right after the command, so that flags on the command line come later and win.
+fn with_config(mut arguments: Vec<String>) -> Result<Vec<String>, Failure> {
+    let Some(at) = arguments.iter().position(|a| a == "--config" || a.starts_with("--config=")) else {
+        return Ok(arguments);
+    };
+    let file = match arguments[at].split_once('=') {
+        Some((_, file)) => file.to_owned(),
+        None if at + 1 < arguments.len() => arguments.remove(at + 1),
+        None => return Err(Failure::request("--config needs a file")),
+    };
+    arguments.remove(at);
+    let flags = read_config(Path::new(&file))?;
+    let after = last_command_word(&arguments);
+    arguments.splice(after..after, flags);
+    Ok(arguments)
+}
+
+fn read_config(file: &Path) -> Result<Vec<String>, Failure> {
+    let shown = file.display();
+    let text = std::fs::read_to_string(file)
+        .map_err(|e| Failure::request(format!("cannot read the configuration `{shown}`: {e}")))?;
+    let table: toml::Table =
+        toml::from_str(&text).map_err(|e| Failure::request(format!("`{shown}` is not TOML: {e}")))?;
+    let mut flags = Vec::new();
+    for (key, value) in table {
+        let value = match value {
+            toml::Value::Boolean(false) => continue,
+            toml::Value::Boolean(true) => {
+                flags.push(format!("--{}", key.replace('_', "-")));
+                continue;
+            }
+            toml::Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(","),
+            toml::Value::Table(_) => {
+                return Err(Failure::request(format!(
+                    "`{shown}`, key `{key}`: sections mean nothing here; write flags by their long names"
+                )));
+            }
+            value => plain(&value),
+        };
+        flags.push(format!("--{}={value}", key.replace('_', "-")));
+    }
+    Ok(flags)
+}
+
+fn plain(value: &toml::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// One past the last word that names a command.
+fn last_command_word(arguments: &[String]) -> usize {
+    let mut command = Cli::command();
+    let mut after = 0;
+    for (index, argument) in arguments.iter().enumerate() {
+        if let Some(found) = command.find_subcommand(argument) {
+            command = found.clone();
+            after = index + 1;
+        }
+    }
+    after
+}

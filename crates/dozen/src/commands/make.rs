@@ -1,0 +1,69 @@
+//! `dozen make KIND`: data whose truth is known.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use dozen::data::{Made, make, write_table};
+use serde_json::json;
+
+use crate::args::Context;
+use crate::output::{Failure, Results};
+
+/// What to make.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The distribution
+    #[arg(value_enum)]
+    kind: Kind,
+    /// Rows to draw
+    #[arg(short = 'n', long, default_value_t = 10_000, value_name = "N")]
+    rows: usize,
+    /// Bits to a row, for binary-tree
+    #[arg(long, default_value_t = 16, value_name = "N")]
+    columns: usize,
+    /// The file to write: .csv, .tsv, .parquet or .npy
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy)]
+enum Kind {
+    /// Bits of a Bayesian network shaped as a tree; its exact entropy is printed
+    BinaryTree,
+    /// Two interleaved half circles
+    TwoMoons,
+    /// Uniform on the dark squares of a board; its exact entropy is printed
+    Checkerboard,
+    /// Eight Gaussians on a circle
+    GaussianMixture,
+    /// Four concentric rings
+    Rings,
+    /// Three well separated clusters
+    Blobs,
+}
+
+pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
+    let Arguments { kind, rows, columns, out } = arguments;
+    if *rows == 0 || *columns == 0 {
+        return Err(Failure::request("--rows and --columns must be at least 1"));
+    }
+    let seed = context.seed();
+    let Made { table, truth } = match kind {
+        Kind::BinaryTree => make::binary_tree(*rows, *columns, seed),
+        Kind::TwoMoons => make::two_moons(*rows, seed),
+        Kind::Checkerboard => make::checkerboard(*rows, seed),
+        Kind::GaussianMixture => make::gaussian_mixture(*rows, seed),
+        Kind::Rings => make::rings(*rows, seed),
+        Kind::Blobs => make::blobs(*rows, seed),
+    };
+    let width = table.columns().len();
+    write_table(out, [Ok(table)])?;
+    let mut json = json!({ "rows": rows, "columns": width, "out": out.display().to_string() });
+    let mut lines = vec![format!("{rows} rows of {width} columns in {}", out.display())];
+    for (name, value) in truth {
+        json[name] = value.into();
+        lines.push(format!("{}: {value:.6} exactly", name.replace('_', " ")));
+    }
+    lines.into_iter().fold(Results::new(json), Results::line).print(context.json());
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! One file for each command.
+
+pub(crate) mod autoregressive;
+pub(crate) mod completions;
+pub(crate) mod info;
+pub(crate) mod make;
+pub(crate) mod tour;

@@ -1,0 +1,57 @@
+//! `dozen tour`: every family on data it makes itself, in one report.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use dozen::report::Report;
+use serde_json::{Value, json};
+
+use super::autoregressive;
+use crate::args::Context;
+use crate::output::{Failure, Results};
+
+/// Where to.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The folder for the models and the report
+    #[arg(long, default_value = "runs/tour", value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// What a family shows on the tour.
+pub(crate) struct Stop {
+    /// Its part of the report.
+    pub(crate) report: Report,
+    /// What it measured.
+    pub(crate) json: Value,
+    /// The same in a sentence.
+    pub(crate) line: String,
+}
+
+type Family = (&'static str, fn(&Path, &Context) -> Result<Stop, Failure>);
+const FAMILIES: [Family; 1] = [("autoregressive", autoregressive::tour)];
+
+pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
+    let started = Instant::now();
+    let lead = "Each family of dozen on data whose truth is known, so that what it learnt can be checked.";
+    let mut report = Report::new("A tour of dozen", lead, context.command_line());
+    let mut json = json!({ "families": {} });
+    let mut lines = Vec::new();
+    for (name, family) in FAMILIES {
+        context.progress().say(&format!("{name} ..."));
+        let stop = family(&arguments.out.join(name), context)?;
+        report.append(stop.report);
+        json["families"][name] = stop.json;
+        lines.push(stop.line);
+    }
+    let page = arguments.out.join("report.html");
+    std::fs::create_dir_all(&arguments.out)
+        .and_then(|()| std::fs::write(&page, report.html()))
+        .map_err(|e| Failure::Run(format!("cannot write `{}`: {e}", page.display())))?;
+    json["report"] = page.display().to_string().into();
+    json["seconds"] = started.elapsed().as_secs_f64().into();
+    lines.push(format!("the report is {}", page.display()));
+    lines.into_iter().fold(Results::new(json), Results::line).print(context.json());
+    Ok(())
+}

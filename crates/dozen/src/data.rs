@@ -1,0 +1,107 @@
+//! The flags about reading data, shared by all commands that read tables.
+
+use clap::{Args, ValueEnum};
+use dozen::data::{Binarize, Header, ReadOptions, Table, read_table, split_rows};
+
+use crate::output::Failure;
+
+/// How to read a table.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Reading")]
+pub(crate) struct ReadArguments {
+    /// Whether the first line holds the names of the columns
+    #[arg(long, value_enum, default_value_t = HeaderFlag::Auto, value_name = "WHEN")]
+    header: HeaderFlag,
+    /// Turn grey levels or probabilities into bits
+    #[arg(long, value_enum, value_name = "HOW")]
+    binarize: Option<BinarizeFlag>,
+    /// Read at most this many rows
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy)]
+enum HeaderFlag {
+    Auto,
+    Yes,
+    No,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy)]
+enum BinarizeFlag {
+    /// One at and above one half
+    Threshold,
+    /// One with the level as its probability, drawn by the seed
+    Stochastic,
+}
+
+impl ReadArguments {
+    /// The options; the columns in `text` are read as text whatever they hold.
+    pub(crate) fn options(&self, seed: u64, text: Vec<String>) -> ReadOptions {
+        ReadOptions {
+            header: match self.header {
+                HeaderFlag::Auto => Header::Auto,
+                HeaderFlag::Yes => Header::Yes,
+                HeaderFlag::No => Header::No,
+            },
+            binarize: self.binarize.map(|how| match how {
+                BinarizeFlag::Threshold => Binarize::Threshold,
+                BinarizeFlag::Stochastic => Binarize::Stochastic { seed },
+            }),
+            text,
+            limit: self.limit,
+        }
+    }
+}
+
+/// Where training and held-out rows come from.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Data")]
+pub(crate) struct TrainingData {
+    /// Training rows: CSV, TSV or blank-separated text, Parquet, NPY, FILE.npz:KEY or IDX; gz, bz2 and zst are undone
+    #[arg(value_name = "DATA", required_unless_present = "resume")]
+    data: Option<String>,
+    /// Held-out rows, for early stopping
+    #[arg(long, value_name = "FILE", conflicts_with = "split")]
+    valid: Option<String>,
+    /// Fractions of DATA for training, validation and, if three, testing [default without --valid: 0.9,0.1]
+    #[arg(long, value_name = "F,F[,F]", value_delimiter = ',')]
+    split: Option<Vec<f64>>,
+    /// Columns of numbers that are categories
+    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
+    pub(crate) categorical: Vec<String>,
+    #[command(flatten)]
+    read: ReadArguments,
+}
+
+/// Tables for training, validation and testing.
+pub(crate) struct Parts {
+    pub(crate) train: Table,
+    pub(crate) valid: Table,
+    pub(crate) test: Option<Table>,
+    pub(crate) files: Vec<String>,
+}
+
+impl TrainingData {
+    /// Reads and splits.
+    pub(crate) fn read(&self, seed: u64) -> Result<Parts, Failure> {
+        let file = self.data.as_deref().ok_or_else(|| Failure::request("name the DATA to train on"))?;
+        let options = self.read.options(seed, self.categorical.clone());
+        let all = read_table(file, &options)?;
+        if let Some(valid) = &self.valid {
+            let files = vec![file.to_owned(), valid.clone()];
+            return Ok(Parts { train: all, valid: read_table(valid, &options)?, test: None, files });
+        }
+        let fractions = self.split.clone().unwrap_or_else(|| vec![0.9, 0.1]);
+        if !(2..=3).contains(&fractions.len()) {
+            return Err(Failure::request("--split takes two or three fractions, as in --split 0.8,0.1,0.1"));
+        }
+        let parts = split_rows(all.rows(), &fractions, seed)?;
+        Ok(Parts {
+            train: all.select(&parts[0]),
+            valid: all.select(&parts[1]),
+            test: parts.get(2).map(|rows| all.select(rows)),
+            files: vec![file.to_owned()],
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! Results on standard output, failures on standard error, and exit codes.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use serde_json::{Map, Value};
+
+/// Why the program ends without its result.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The command line is wrong, or help was asked for.
+    Usage(clap::Error),
+    /// The request or its input is wrong: exit code 2.
+    Request(String),
+    /// The run failed: exit code 1.
+    Run(String),
+}
+
+impl Failure {
+    pub(crate) fn usage(error: clap::Error) -> Self {
+        Self::Usage(error)
+    }
+
+    pub(crate) fn request(sentence: impl Into<String>) -> Self {
+        Self::Request(sentence.into())
+    }
+
+    /// Says it, and gives the exit code: 0 after help, 2 for a wrong request, 1 for a failed run.
+    #[expect(clippy::print_stderr, reason = "this is where failures are said")]
+    pub(crate) fn report(self) -> ExitCode {
+        match self {
+            Self::Usage(error) => {
+                let _ = error.print();
+                ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+            }
+            Self::Request(sentence) => {
+                eprintln!("error: {sentence}");
+                ExitCode::from(2)
+            }
+            Self::Run(sentence) => {
+                eprintln!("error: {sentence}");
+                ExitCode::from(1)
+            }
+        }
+    }
+}
+
+impl From<dozen::nn::Error> for Failure {
+    fn from(error: dozen::nn::Error) -> Self {
+        if error.is_request() { Self::Request(error.to_string()) } else { Self::Run(error.to_string()) }
+    }
+}
+
+impl From<dozen::data::DataError> for Failure {
+    fn from(error: dozen::data::DataError) -> Self {
+        dozen::nn::Error::from(error).into()
+    }
+}
+
+/// A result: JSON for programs and lines for people.
+pub(crate) struct Results {
+    json: Map<String, Value>,
+    lines: Vec<String>,
+}
+
+impl Results {
+    /// From a JSON object.
+    pub(crate) fn new(json: Value) -> Self {
+        match json {
+            Value::Object(json) => Self { json, lines: Vec::new() },
+            _ => unreachable!("a result is a JSON object"),
+        }
+    }
+
+    /// Adds a line for people.
+    pub(crate) fn line(mut self, line: impl Into<String>) -> Self {
+        self.lines.push(line.into());
+        self
+    }
+
+    /// Prints one or the other.
+    pub(crate) fn print(self, as_json: bool) {
+        if as_json {
+            print_text(&format!("{}\n", Value::Object(self.json)));
+        } else {
+            print_text(&self.lines.iter().map(|line| format!("{line}\n")).collect::<String>());
+        }
+    }
+}
+
+/// Writes to standard output; a reader that has gone away is no failure.
+pub(crate) fn print_text(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

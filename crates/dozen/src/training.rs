@@ -1,0 +1,148 @@
+//! The flags about training, shared by all neural families.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use dozen::nn::{Decay, OptimizerConfig, RunFolder, Schedule, TrainConfig, install_interrupt_handler};
+
+use crate::args::{Context, Invocation};
+use crate::output::Failure;
+
+/// The file in an unfinished run that holds its command line.
+const ARGUMENTS: &str = "arguments.json";
+
+/// How to train.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Training")]
+pub(crate) struct TrainingArguments {
+    /// The folder to write the model to
+    #[arg(long, value_name = "DIR", required_unless_present = "resume")]
+    out: Option<PathBuf>,
+    /// Go on with the unfinished run that was to become DIR, with its own flags
+    #[arg(long, value_name = "DIR", exclusive = false)]
+    pub(crate) resume: Option<PathBuf>,
+    /// The most passes over the training rows
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    epochs: u64,
+    /// Rows to a step
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    batch_size: usize,
+    /// Stop after this many epochs without a better validation; 0 never stops early
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    patience: u64,
+    /// Learning rate at its highest
+    #[arg(long, default_value_t = 0.001, value_name = "RATE")]
+    rate: f64,
+    /// How the rate falls
+    #[arg(long, value_enum, default_value_t = DecayFlag::Plateau, value_name = "HOW")]
+    decay: DecayFlag,
+    /// Factor of each fall, for step, exponential and plateau
+    #[arg(long, default_value_t = 0.3, value_name = "F")]
+    decay_factor: f64,
+    /// Epochs between falls, for step; epochs without improvement before one, for plateau
+    #[arg(long, default_value_t = 6, value_name = "N")]
+    decay_epochs: u64,
+    /// Steps over which the rate rises from zero
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    warm_up: u64,
+    /// The rule of the steps
+    #[arg(long, value_enum, default_value_t = OptimizerFlag::Adam, value_name = "RULE")]
+    optimizer: OptimizerFlag,
+    /// Decoupled weight decay of Adam (AdamW)
+    #[arg(long, default_value_t = 0.0, value_name = "D")]
+    weight_decay: f64,
+    /// Momentum of SGD
+    #[arg(long, default_value_t = 0.9, value_name = "M")]
+    momentum: f64,
+    /// Bound on the norm of the gradient
+    #[arg(long, value_name = "NORM")]
+    pub(crate) clip_norm: Option<f64>,
+    /// Evaluate and save a moving average of the weights with this decay
+    #[arg(long, value_name = "D")]
+    pub(crate) ema: Option<f64>,
+    /// Also write TensorBoard event files
+    #[arg(long)]
+    tensorboard: bool,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy)]
+enum DecayFlag {
+    Constant,
+    Cosine,
+    Step,
+    Exponential,
+    Plateau,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy)]
+enum OptimizerFlag {
+    Sgd,
+    Rmsprop,
+    Adam,
+}
+
+impl TrainingArguments {
+    /// What the loop needs.
+    pub(crate) fn config(&self, seed: u64) -> Result<TrainConfig, Failure> {
+        let positive = |flag: &str, value: f64| {
+            if value > 0.0 && value.is_finite() {
+                Ok(value)
+            } else {
+                Err(Failure::request(format!("{flag} must be a positive number, not {value}")))
+            }
+        };
+        if self.epochs == 0 || self.batch_size == 0 {
+            return Err(Failure::request("--epochs and --batch-size must be at least 1"));
+        }
+        if let Some(decay) = self.ema
+            && !(0.0..1.0).contains(&decay)
+        {
+            return Err(Failure::request(format!("--ema must lie in [0, 1), not {decay}")));
+        }
+        let factor = positive("--decay-factor", self.decay_factor)?;
+        let decay = match self.decay {
+            DecayFlag::Constant => Decay::Constant,
+            DecayFlag::Cosine => Decay::Cosine,
+            DecayFlag::Step => Decay::Step { every: self.decay_epochs, factor },
+            DecayFlag::Exponential => Decay::Exponential { factor },
+            DecayFlag::Plateau => Decay::Plateau { patience: self.decay_epochs, factor },
+        };
+        Ok(TrainConfig {
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            patience: (self.patience > 0).then_some(self.patience),
+            schedule: Schedule { rate: positive("--rate", self.rate)?, warm_up: self.warm_up, decay },
+            seed,
+            tensorboard: self.tensorboard,
+        })
+    }
+
+    /// The rule of the steps.
+    pub(crate) fn optimizer(&self) -> OptimizerConfig {
+        match self.optimizer {
+            OptimizerFlag::Sgd => OptimizerConfig::Sgd { momentum: self.momentum },
+            OptimizerFlag::Rmsprop => OptimizerConfig::RmsProp { decay: 0.99, epsilon: 1e-8 },
+            OptimizerFlag::Adam => OptimizerConfig::adam(self.weight_decay),
+        }
+    }
+
+    /// Begins the run, or goes on with it, and makes Ctrl-C save it.
+    pub(crate) fn run_folder(&self, context: &Context, resumed: Option<RunFolder>) -> Result<RunFolder, Failure> {
+        install_interrupt_handler();
+        if let Some(run) = resumed {
+            return Ok(run);
+        }
+        let out = self.out.as_deref().ok_or_else(|| Failure::request("name the folder of the model with --out"))?;
+        let run = RunFolder::begin(out)?;
+        run.write_json(ARGUMENTS, &context.arguments)?;
+        Ok(run)
+    }
+}
+
+/// Finds an unfinished run and the command line that began it.
+pub(crate) fn resume(out: &Path, context: &Context) -> Result<(RunFolder, Invocation), Failure> {
+    let run = RunFolder::resume(out)?;
+    let original = Invocation::parse(run.read_json(ARGUMENTS)?)?;
+    let context = context.resuming(&original.context);
+    Ok((run, Invocation { command: original.command, context }))
+}
