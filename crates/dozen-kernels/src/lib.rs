@@ -6,9 +6,10 @@
 //!
 //! | function | what |
 //! |---|---|
-//! | [`prefix_linear`] | `x W + b` where output `j` reads only the first `prefix[j]` inputs |
+//! | [`prefix_linear()`] | `x W + b` where output `j` reads only the first `prefix[j]` inputs |
 //! | [`bernoulli_log_prob`] | log-probability of bits under logits, summed over a row |
-//! | [`nade`] | the running-sum conditionals of NADE |
+//! | [`dropout()`] | dropout whose mask is a function of a seed |
+//! | [`nade()`] | the running-sum conditionals of NADE |
 //! | [`adam_step`] | one step of Adam or AdamW on one parameter, in one pass |
 //!
 //! On slices there is [`dot`].
@@ -17,6 +18,7 @@
 
 mod adam;
 mod bernoulli;
+mod dropout;
 #[cfg(feature = "flex")]
 mod host;
 mod nade;
@@ -25,6 +27,7 @@ mod real;
 
 pub use adam::{AdamStep, adam_step};
 pub use bernoulli::{bernoulli_log_prob, bernoulli_log_prob_reference};
+pub use dropout::{Dropout, dropout};
 pub use nade::{NadeSteps, nade, nade_reference};
 pub use real::dot;
 pub use prefix_linear::{Prefix, prefix_linear, prefix_linear_reference};

@@ -124,8 +124,8 @@ fn gradients_equal_central_differences() {
         let logits = nade(x.clone(), w, c.clone(), v.clone(), b.clone(), &steps);
         bernoulli_log_prob(logits, x.clone()).sum()
     };
-    let gradient: Vec<f64> = w.grad(&loss(w.clone()).backward()).unwrap().into_data().to_vec().unwrap();
-    let values: Vec<f64> = w.clone().inner().into_data().to_vec().unwrap();
+    let gradient: Vec<f64> = w.grad(&loss(w.clone()).backward()).unwrap().into_data().try_to_vec().unwrap();
+    let values: Vec<f64> = w.clone().inner().into_data().try_to_vec().unwrap();
     for index in 0..values.len() {
         let at = |step: f64| -> f64 {
             let mut moved = values.clone();
@@ -150,4 +150,24 @@ fn adam_takes_the_steps_of_the_paper() {
     let square = (0.999 * 0.001 * 0.25 + 0.001 * 0.0625) / (1.0 - 0.999_f64.powi(2));
     let second: f64 = w.into_scalar();
     assert!((second - (first - 0.1 * mean / (square.sqrt() + 1e-8))).abs() < 1e-12);
+}
+
+#[test]
+fn dropout_drops_its_share_and_its_gradient_has_the_same_mask() {
+    let x = Tensor::<2>::ones([200, 500], &device()).require_grad();
+    let setting = Dropout { probability: 0.3, seed: 5 };
+    let y = dropout(x.clone(), setting);
+    let values: Vec<f64> = y.clone().inner().into_data().try_to_vec().unwrap();
+    let dropped = values.iter().filter(|v| **v == 0.0).count() as f64 / values.len() as f64;
+    assert!((dropped - 0.3).abs() < 0.006, "{dropped}");
+    assert!(values.iter().all(|v| *v == 0.0 || (v - 1.0 / 0.7).abs() < 1e-12));
+    // Neighbours in a row and in a column are dropped independently.
+    for step in [1, 500] {
+        let both = values.iter().zip(&values[step..]).filter(|(a, b)| **a == 0.0 && **b == 0.0).count() as f64;
+        assert!((both / values.len() as f64 - 0.09).abs() < 0.005, "{both}");
+    }
+    let gradient = x.grad(&y.clone().sum().backward()).unwrap();
+    close(gradient, y.inner());
+    assert_eq!(dropout(x.clone(), setting).into_data(), dropout(x.clone(), setting).into_data());
+    assert_ne!(dropout(x.clone(), setting.at(1, 1.0)).into_data(), dropout(x, setting).into_data());
 }

@@ -74,12 +74,20 @@ pub struct ScatterPlot {
     x: String,
     y: String,
     groups: Vec<(String, Vec<(f64, f64)>)>,
+    diagonal: bool,
 }
 
 impl ScatterPlot {
     /// A plot with a title and the names of its axes.
     pub fn new(title: impl Into<String>, x: impl Into<String>, y: impl Into<String>) -> Self {
-        Self { title: title.into(), x: x.into(), y: y.into(), groups: Vec::new() }
+        Self { title: title.into(), x: x.into(), y: y.into(), groups: Vec::new(), diagonal: false }
+    }
+
+    /// Draws the line of equal coordinates too.
+    #[must_use]
+    pub fn diagonal(mut self) -> Self {
+        self.diagonal = true;
+        self
     }
 
     /// Adds a group of points.
@@ -94,11 +102,17 @@ impl ScatterPlot {
         let points = || self.groups.iter().flat_map(|(_, points)| points);
         let Some(xs) = span(points().map(|p| p.0), 0.04) else { return String::new() };
         let Some(ys) = span(points().map(|p| p.1), 0.04) else { return String::new() };
+        let ends = (xs.start.max(ys.start), xs.end.min(ys.end));
         draw((480, 480), &self.title, (&self.x, &self.y), (xs, ys), |chart| {
+            if self.diagonal && ends.0 < ends.1 {
+                chart.draw_series(LineSeries::new([(ends.0, ends.0), (ends.1, ends.1)], SOFT))?;
+            }
             for (index, (name, points)) in self.groups.iter().enumerate() {
                 let color = SERIES[index % SERIES.len()];
-                let dots = points.iter().map(|&point| Circle::new(point, 2, color.filled()));
-                chart.draw_series(dots)?.label(name).legend(move |(x, y)| Circle::new((x + 8, y), 3, color.filled()));
+                let drawn = chart.draw_series(points.iter().map(|&point| Circle::new(point, 2, color.filled())))?;
+                if self.groups.len() > 1 {
+                    drawn.label(name).legend(move |(x, y)| Circle::new((x + 8, y), 3, color.filled()));
+                }
             }
             Ok(())
         })
@@ -156,6 +170,13 @@ fn span(values: impl Iterator<Item = f64>, margin: f64) -> Option<Range<f64>> {
     Some(low - pad..high + pad)
 }
 
+/// A label without digits that say nothing.
+fn short(value: f64) -> String {
+    let text = format!("{value:.4}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0".into() } else { text.into() }
+}
+
 type Chart<'a, 'b> = ChartContext<
     'a,
     SVGBackend<'b>,
@@ -187,6 +208,8 @@ fn draw(
             .axis_style(SOFT)
             .label_style(("sans-serif", 13).into_font().color(&SOFT))
             .axis_desc_style(("sans-serif", 13).into_font().color(&SOFT))
+            .x_label_formatter(&|value| short(*value))
+            .y_label_formatter(&|value| short(*value))
             .x_desc(x)
             .y_desc(y)
             .draw()?;

@@ -139,7 +139,7 @@ impl Context {
     }
 }
 
-/// Puts the flags of the `--config` file right after the command, so that flags on the command line come later and win.
+/// Puts the flags of the `--config` file right after the command, less those that the command line has itself.
 fn with_config(mut arguments: Vec<String>) -> Result<Vec<String>, Failure> {
     let Some(at) = arguments.iter().position(|a| a == "--config" || a.starts_with("--config=")) else {
         return Ok(arguments);
@@ -150,7 +150,9 @@ fn with_config(mut arguments: Vec<String>) -> Result<Vec<String>, Failure> {
         None => return Err(Failure::request("--config needs a file")),
     };
     arguments.remove(at);
-    let flags = read_config(Path::new(&file))?;
+    let mut flags = read_config(Path::new(&file))?;
+    let name = |argument: &str| argument.split('=').next().unwrap_or_default().to_owned();
+    flags.retain(|flag| !arguments.iter().any(|argument| name(argument) == name(flag)));
     let after = last_command_word(&arguments);
     arguments.splice(after..after, flags);
     Ok(arguments)

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor};
 use dozen_data::{Fingerprint, Matrix, Schema};
+use dozen_kernels::Dropout;
 use dozen_nn::{
     Error, History, Learner, ModelFolder, Optimizer, OptimizerConfig, Progress, RunFolder, StepContext, Terms,
     TrainConfig, Trained, train,
@@ -111,16 +112,18 @@ struct AutoregressiveLearner {
 
 impl AutoregressiveLearner {
     /// The mean negative log-likelihood of arranged rows in nats, a mean over the members.
-    fn loss(&self, networks: &[Network], rows: &Matrix, context: StepContext, dropout: f64) -> Tensor<1> {
-        let tracked = if dropout > 0.0 || context.rate > 0.0 { self.device.clone().autodiff() } else { self.device.clone() };
-        let inputs = self.layout.inputs(rows, &tracked);
+    fn loss(&self, networks: &[Network], rows: &Matrix, context: StepContext, dropout: Dropout) -> Tensor<1> {
+        // Validation runs at rate zero, on networks without gradients.
+        let device = if context.rate > 0.0 { self.device.clone().autodiff() } else { self.device.clone() };
+        let inputs = self.layout.inputs(rows, &device);
         let cells =
-            if self.layout.is_binary() { inputs.clone() } else { to_tensor(rows, &tracked) };
+            if self.layout.is_binary() { inputs.clone() } else { to_tensor(rows, &device) };
         let losses = networks.iter().enumerate().map(|(member, network)| {
+            let dropout = dropout.at(1000 + member as u64, 1.0);
             let log_prob = match network {
                 Network::DeepNade(network) => {
                     let known = known_variables(rows.rows(), self.layout.len(), context.seed ^ member as u64);
-                    let known = to_tensor(&known, &tracked);
+                    let known = to_tensor(&known, &device);
                     let outputs = network.outputs_given(inputs.clone(), known.clone(), dropout);
                     order_agnostic_log_prob(&self.layout, outputs, cells.clone(), known)
                 }
@@ -138,7 +141,7 @@ impl AutoregressiveLearner {
 impl Learner for AutoregressiveLearner {
     fn step(&mut self, rows: &[usize], context: StepContext) -> Terms {
         let rows = self.train.select(rows);
-        let loss = self.loss(self.networks.module(), &rows, context, self.dropout);
+        let loss = self.loss(self.networks.module(), &rows, context, Dropout { probability: self.dropout, seed: context.seed });
         let members = self.networks.module().len() as f64;
         let value = f64::from(loss.clone().into_scalar::<f32>()) / members + self.log_scale;
         if value.is_finite() {
@@ -156,7 +159,7 @@ impl Learner for AutoregressiveLearner {
                 Network::DeepNade(_) => (0..VALIDATION_DRAWS)
                     .map(|draw| {
                         let context = StepContext { rate: 0.0, step: 0, seed: draw };
-                        let loss = self.loss(&networks, &piece, context, 0.0).into_scalar::<f32>();
+                        let loss = self.loss(&networks, &piece, context, Dropout::NONE).into_scalar::<f32>();
                         -f64::from(loss) / networks.len() as f64 * piece.rows() as f64 / VALIDATION_DRAWS as f64
                     })
                     .sum::<f64>(),
@@ -187,7 +190,7 @@ fn mixture_log_prob(networks: &[Network], layout: &Layout, arranged: &Matrix, de
         .iter()
         .flat_map(|network| (0..network.orders()).map(move |order| (network, order)))
         .map(|(network, order)| {
-            let outputs = network.outputs(inputs.clone(), order, 0.0);
+            let outputs = network.outputs(inputs.clone(), order, Dropout::NONE);
             super::layout::to_host(heads::log_prob(layout, outputs, to_tensor(arranged, device)))
         })
         .collect();

@@ -5,6 +5,7 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::Device;
 use dozen_data::Matrix;
+use dozen_kernels::Dropout;
 use dozen_nn::{Error, ModelFolder, load_weights};
 use rayon::prelude::*;
 
@@ -99,7 +100,7 @@ impl Model {
         let inputs = self.layout.inputs(arranged, &self.device);
         self.networks.iter().flat_map(move |network| {
             let inputs = inputs.clone();
-            (0..network.orders()).map(move |order| network.outputs(inputs.clone(), order, 0.0))
+            (0..network.orders()).map(move |order| network.outputs(inputs.clone(), order, Dropout::NONE))
         })
     }
 }

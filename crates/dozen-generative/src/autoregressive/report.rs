@@ -103,9 +103,18 @@ fn samples(report: &mut Report, model: &Model, data: &Table) -> Result<(), Error
         ];
         section.plots(shown);
     } else {
-        let pairs: Vec<(f64, f64)> = means(data).into_iter().zip(means(&drawn)).collect();
-        let plot = ScatterPlot::new("Mean of each column", "in the data", "in drawn rows").group("a column", pairs);
-        section.plot(plot.svg(), &format!("Each point is a column; {ROWS} rows were drawn. Points should lie on the diagonal, to within the noise of {ROWS} draws."));
+        let against = |title: &str, data: Vec<f64>, drawn: Vec<f64>| {
+            let pairs = data.into_iter().zip(drawn).collect();
+            ScatterPlot::new(title, "in the data", "in drawn rows").diagonal().group("", pairs).svg()
+        };
+        let shown = [
+            (against("Means", means(data), means(&drawn)), "Each point is a column.".to_owned()),
+            (
+                against("Correlations", correlations(data), correlations(&drawn)),
+                format!("Each point is a pair of columns. Points scatter about the line by the noise of {ROWS} draws."),
+            ),
+        ];
+        section.plots(shown);
     }
     let shown: Vec<_> = drawn.columns().iter().take(10).collect();
     let mut table = ReportTable::new(shown.iter().map(|c| c.name.clone()));
@@ -121,6 +130,25 @@ fn samples(report: &mut Report, model: &Model, data: &Table) -> Result<(), Error
 
 fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// Of each pair among the first numeric columns that vary.
+fn correlations(table: &Table) -> Vec<f64> {
+    const MOST_COLUMNS: usize = 24;
+    let columns = table.columns().iter().take(MOST_COLUMNS);
+    let standardized: Vec<Vec<f64>> = columns
+        .filter_map(|c| (0..table.rows()).map(|row| c.values.number(row)).collect::<Option<Vec<f64>>>())
+        .map(|values| {
+            let centre = mean(&values);
+            let deviation = mean(&values.iter().map(|v| (v - centre).powi(2)).collect::<Vec<_>>()).sqrt();
+            values.into_iter().map(|v| if deviation > 0.0 { (v - centre) / deviation } else { 0.0 }).collect()
+        })
+        .collect();
+    let product = |a: &[f64], b: &[f64]| mean(&a.iter().zip(b).map(|(a, b)| a * b).collect::<Vec<_>>());
+    (0..standardized.len())
+        .flat_map(|i| (0..i).map(move |j| (i, j)))
+        .map(|(i, j)| product(&standardized[i], &standardized[j]))
+        .collect()
 }
 
 fn pictures(table: &Table, count: usize) -> Vec<Vec<f32>> {

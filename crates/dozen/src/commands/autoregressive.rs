@@ -547,7 +547,7 @@ fn tour_model(table: &Table, out: &Path, context: &Context, decay: Decay) -> Res
         valid: Some(&columns.encode(&valid)?),
         columns,
         training: TrainConfig {
-            epochs: if real { 40 } else { 15 },
+            epochs: 40,
             batch_size: 100,
             patience: Some(8),
             schedule: Schedule { rate: if real { 2e-3 } else { 1e-3 }, warm_up: 0, decay },

@@ -2,13 +2,12 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, activation};
-use dozen_kernels::Prefix;
+use dozen_kernels::{Dropout, Prefix, dropout};
 use dozen_nn::PrefixLinear;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
-use super::drop_out;
 use crate::autoregressive::ModelConfig;
 use crate::autoregressive::layout::{Layout, offsets};
 
@@ -61,9 +60,9 @@ impl DeepNade {
     }
 
     /// The outputs of all variables given the marked ones: `known` is `[rows, columns]` of ones and zeros.
-    pub(crate) fn outputs_given(&self, inputs: Tensor<2>, known: Tensor<2>, dropout: f64) -> Tensor<2> {
+    pub(crate) fn outputs_given(&self, inputs: Tensor<2>, known: Tensor<2>, drop: Dropout) -> Tensor<2> {
         let hidden = self.first_layer(inputs * self.by_input(known.clone()), known);
-        self.rest(hidden, dropout)
+        self.rest(hidden, drop)
     }
 
     /// The conditionals along an order: one pass through the network for each variable, the first layer updated by
@@ -76,7 +75,7 @@ impl DeepNade {
         let mut pieces = vec![None; order.len()];
         for &position in order {
             let (start, end) = (self.output_starts[position], self.output_starts[position + 1]);
-            pieces[position] = Some(self.rest(a.clone(), 0.0).narrow(1, start, end - start));
+            pieces[position] = Some(self.rest(a.clone(), Dropout::NONE).narrow(1, start, end - start));
             let (first, last) = (self.input_starts[position], self.input_starts[position + 1]);
             let x = inputs.clone().narrow(1, first, last - first);
             a = a
@@ -104,9 +103,9 @@ impl DeepNade {
     }
 
     /// From the first layer's sums to the outputs.
-    fn rest(&self, mut h: Tensor<2>, dropout: f64) -> Tensor<2> {
-        for layer in &self.layers[1..] {
-            h = layer.forward(drop_out(activation::relu(h), dropout));
+    fn rest(&self, mut h: Tensor<2>, drop: Dropout) -> Tensor<2> {
+        for (depth, layer) in self.layers[1..].iter().enumerate() {
+            h = layer.forward(dropout(activation::relu(h), drop.at(1 + depth as u64, 1.0)));
         }
         h
     }

@@ -2,10 +2,9 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, activation};
-use dozen_kernels::Prefix;
+use dozen_kernels::{Dropout, Prefix, dropout};
 use dozen_nn::PrefixLinear;
 
-use super::drop_out;
 use crate::autoregressive::layout::{Layout, offsets};
 use crate::autoregressive::tree::TreeStart;
 
@@ -55,11 +54,11 @@ impl Made {
         Self { hidden: layers, output, direct, degrees }
     }
 
-    pub(crate) fn outputs(&self, inputs: Tensor<2>, dropout: f64) -> Tensor<2> {
+    pub(crate) fn outputs(&self, inputs: Tensor<2>, drop: Dropout) -> Tensor<2> {
         let direct = self.direct.as_ref().map(|layer| layer.forward(inputs.clone()));
-        let mut h = drop_out(inputs, dropout / 2.0);
-        for layer in &self.hidden {
-            h = drop_out(activation::relu(layer.forward(h)), dropout);
+        let mut h = dropout(inputs, drop.at(0, 0.5));
+        for (depth, layer) in self.hidden.iter().enumerate() {
+            h = dropout(activation::relu(layer.forward(h)), drop.at(1 + depth as u64, 1.0));
         }
         match (&self.output, direct) {
             (Some(output), Some(direct)) => output.forward(h) + direct,

@@ -2,11 +2,11 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Distribution, Tensor, TensorData, activation};
+use dozen_kernels::{Dropout, dropout};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
-use super::drop_out;
 use crate::autoregressive::ModelConfig;
 use crate::autoregressive::layout::{Layout, offsets};
 
@@ -71,15 +71,15 @@ impl AgnosticMade {
         (layers, self.direct.as_ref().map(|direct| masked(direct, &set.direct)))
     }
 
-    pub(crate) fn outputs(&self, inputs: Tensor<2>, index: usize, dropout: f64) -> Tensor<2> {
+    pub(crate) fn outputs(&self, inputs: Tensor<2>, index: usize, drop: Dropout) -> Tensor<2> {
         let (layers, direct) = self.masked_weights(index);
         let direct = direct.map(|direct| inputs.clone().matmul(direct));
-        let mut h = drop_out(inputs, dropout / 2.0);
+        let mut h = dropout(inputs, drop.at(0, 0.5));
         let last = layers.len() - 1;
         for (depth, (weight, bias)) in layers.into_iter().enumerate() {
             h = h.matmul(weight) + bias.unsqueeze();
             if depth < last {
-                h = drop_out(activation::relu(h), dropout);
+                h = dropout(activation::relu(h), drop.at(1 + depth as u64, 1.0));
             }
         }
         match direct {

@@ -2,10 +2,9 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Distribution, Int, Tensor, activation};
-use dozen_kernels::Prefix;
+use dozen_kernels::{Dropout, Prefix, dropout};
 use dozen_nn::PrefixLinear;
 
-use super::drop_out;
 use crate::autoregressive::layout::{Layout, offsets};
 
 /// `h_s = relu(W_s x_<s + b_s)` and `out_o = V_o . h_s + c_o`, each variable `s` with its own `W_s`: `O(n^2 hidden)`
@@ -42,10 +41,11 @@ impl PerVariable {
         }
     }
 
-    pub(crate) fn outputs(&self, inputs: Tensor<2>, dropout: f64) -> Tensor<2> {
+    pub(crate) fn outputs(&self, inputs: Tensor<2>, drop: Dropout) -> Tensor<2> {
         let [rows, _] = inputs.dims();
         let [outputs, units] = self.v.dims();
-        let h = drop_out(activation::relu(self.hidden.forward(drop_out(inputs, dropout / 2.0))), dropout);
+        let h = self.hidden.forward(dropout(inputs, drop.at(0, 0.5)));
+        let h = dropout(activation::relu(h), drop.at(1, 1.0));
         let h = h.reshape([rows as i32, -1, units as i32]);
         // Where each variable has one output, output and variable are the same thing.
         let h: Tensor<3> = if self.owner.len() == h.dims()[1] {

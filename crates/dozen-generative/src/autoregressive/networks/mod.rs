@@ -8,7 +8,8 @@ mod mlp;
 mod nade;
 
 use burn::module::Module;
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Tensor};
+use dozen_kernels::Dropout;
 use dozen_nn::PrefixLinear;
 
 pub(crate) use deep_nade::DeepNade;
@@ -71,9 +72,9 @@ impl Network {
         }
     }
 
-    /// All conditionals' outputs along order `index`, `[rows, inputs] -> [rows, outputs]`; `dropout` is the
-    /// probability of dropping a unit, zero outside training.
-    pub(crate) fn outputs(&self, inputs: Tensor<2>, index: usize, dropout: f64) -> Tensor<2> {
+    /// All conditionals' outputs along order `index`, `[rows, inputs] -> [rows, outputs]`. Hidden units are
+    /// dropped as `dropout` says, inputs half as often.
+    pub(crate) fn outputs(&self, inputs: Tensor<2>, index: usize, dropout: Dropout) -> Tensor<2> {
         match self {
             Self::Made(network) => network.outputs(inputs, dropout),
             Self::Agnostic(network) => network.outputs(inputs, index, dropout),
@@ -97,14 +98,4 @@ pub(crate) fn masked_out(network: &Network) -> usize {
         // Every weight serves under some order.
         Network::Agnostic(_) | Network::DeepNade(_) => 0,
     }
-}
-
-/// Drops each value with this probability and scales the others up (Srivastava et al. 2014).
-pub(crate) fn drop_out(x: Tensor<2>, probability: f64) -> Tensor<2> {
-    if probability == 0.0 {
-        return x;
-    }
-    let keep = 1.0 - probability;
-    let mask = Tensor::random(x.dims(), Distribution::Bernoulli(keep), &x.device().inner());
-    x * Tensor::from_inner(mask * (1.0 / keep))
 }

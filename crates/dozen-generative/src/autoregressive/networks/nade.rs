@@ -2,10 +2,9 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Distribution, Tensor};
-use dozen_kernels::{NadeSteps, nade};
+use dozen_kernels::{Dropout, NadeSteps, dropout, nade};
 use dozen_nn::PrefixLinear;
 
-use super::drop_out;
 use super::made::direct_layer;
 use crate::autoregressive::layout::Layout;
 use crate::autoregressive::tree::TreeStart;
@@ -45,16 +44,19 @@ impl Nade {
         Self {
             w: uniform([inputs, hidden], bound),
             c: zeros(hidden),
-            v: uniform([outputs, hidden], if tree.is_some() { 0.0 } else { 1.0 / (hidden as f64).sqrt() }),
+            v: match tree {
+                Some(_) => Param::from_tensor(Tensor::zeros([outputs, hidden], device)),
+                None => uniform([outputs, hidden], 1.0 / (hidden as f64).sqrt()),
+            },
             b: zeros(outputs),
             direct: direct.then(|| direct_layer(layout, &seen, tree, device)),
             steps,
         }
     }
 
-    pub(crate) fn outputs(&self, inputs: Tensor<2>, dropout: f64) -> Tensor<2> {
+    pub(crate) fn outputs(&self, inputs: Tensor<2>, drop: Dropout) -> Tensor<2> {
         let direct = self.direct.as_ref().map(|layer| layer.forward(inputs.clone()));
-        let x = drop_out(inputs, dropout / 2.0);
+        let x = dropout(inputs, drop.at(0, 0.5));
         let out = nade(x, self.w.val(), self.c.val(), self.v.val(), self.b.val(), &self.steps);
         match direct {
             Some(direct) => out + direct,
