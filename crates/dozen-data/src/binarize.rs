@@ -38,7 +38,10 @@ impl Binarize {
                     DataError::content(
                         &file,
                         format!("row {}, column `{}`", first_row + row, column.name),
-                        format!("`{}` is neither a grey level nor a probability in [0, 1]", column.values.text(row)),
+                        format!(
+                            "`{}` is neither a grey level nor a probability in [0, 1]",
+                            column.values.text(row)
+                        ),
                     )
                 })?;
                 let one = match generator {

@@ -81,9 +81,7 @@ impl Lines {
             }
             Self::Blank { stream, line } => loop {
                 let mut bytes = Vec::new();
-                let count = stream
-                    .read_until(b'\n', &mut bytes)
-                    .map_err(|e| DataError::read(file, e))?;
+                let count = stream.read_until(b'\n', &mut bytes).map_err(|e| DataError::read(file, e))?;
                 *line += 1;
                 if count == 0 {
                     return Ok(false);
@@ -129,11 +127,8 @@ impl Delimited {
         };
         if has_header {
             for (index, field) in fields.iter().enumerate() {
-                let field = if index == 0 {
-                    field.strip_prefix(b"\xef\xbb\xbf").unwrap_or(field)
-                } else {
-                    field
-                };
+                let field =
+                    if index == 0 { field.strip_prefix(b"\xef\xbb\xbf").unwrap_or(field) } else { field };
                 let name = utf8(field).map_err(|problem| {
                     DataError::content(&self.file, format!("line 1, column {}", index + 1), problem)
                 })?;
@@ -178,8 +173,8 @@ impl Delimited {
             .collect();
         let first_row = self.rows_read + 1;
         self.rows_read += rows;
-        let table = Table::new(columns)
-            .map_err(|e| DataError::content(&self.file, "line 1", e.to_string()))?;
+        let table =
+            Table::new(columns).map_err(|e| DataError::content(&self.file, "line 1", e.to_string()))?;
         Ok(Some(table.from_file(&self.file, first_row)))
     }
 
@@ -189,11 +184,7 @@ impl Delimited {
             return Err(DataError::content(
                 &self.file,
                 format!("line {line}"),
-                format!(
-                    "this row has {} cells where the first row has {}",
-                    fields.len(),
-                    self.names.len()
-                ),
+                format!("this row has {} cells where the first row has {}", fields.len(), self.names.len()),
             ));
         }
         for (index, (builder, field)) in builders.iter_mut().zip(fields.iter()).enumerate() {
@@ -225,11 +216,7 @@ struct Builder {
 
 impl Builder {
     fn new(text: bool) -> Self {
-        let values = if text {
-            Values::Text(Vec::new())
-        } else {
-            Values::Byte(Vec::new())
-        };
+        let values = if text { Values::Text(Vec::new()) } else { Values::Byte(Vec::new()) };
         Self { values, text }
     }
 

@@ -31,36 +31,20 @@ pub enum DataError {
 }
 
 impl DataError {
-    pub(crate) fn content(
-        file: &str,
-        place: impl Into<String>,
-        problem: impl Into<String>,
-    ) -> Self {
+    pub(crate) fn content(file: &str, place: impl Into<String>, problem: impl Into<String>) -> Self {
         let place = place.into();
         Self::Content {
             file: file.to_owned(),
-            place: if place.is_empty() {
-                place
-            } else {
-                format!(", {place}")
-            },
+            place: if place.is_empty() { place } else { format!(", {place}") },
             problem: problem.into(),
         }
     }
 
     pub(crate) fn read(path: &str, source: std::io::Error) -> Self {
-        Self::Io {
-            action: "read",
-            path: path.into(),
-            source,
-        }
+        Self::Io { action: "read", path: path.into(), source }
     }
 
     pub(crate) fn write(path: &std::path::Path, source: std::io::Error) -> Self {
-        Self::Io {
-            action: "write",
-            path: path.to_owned(),
-            source,
-        }
+        Self::Io { action: "write", path: path.to_owned(), source }
     }
 }

@@ -47,7 +47,9 @@ pub(crate) fn open(
                 return Err(DataError::content(
                     &file,
                     "",
-                    format!("the header promises {rows} items of {width} bytes, but the file ends before that"),
+                    format!(
+                        "the header promises {rows} items of {width} bytes, but the file ends before that"
+                    ),
                 ));
             }
             let columns = names

@@ -39,7 +39,8 @@ pub fn binary_tree(rows: usize, bits: usize, seed: u64) -> Made {
             columns[bit].push(u8::from(value));
         }
     }
-    let columns = columns.into_iter().enumerate().map(|(i, bits)| Column::new(format!("bit_{i}"), Values::Byte(bits)));
+    let columns =
+        columns.into_iter().enumerate().map(|(i, bits)| Column::new(format!("bit_{i}"), Values::Byte(bits)));
     made(columns.collect(), vec![("entropy_nats_per_row", entropy)])
 }
 
@@ -140,7 +141,8 @@ mod tests {
             counts[state] += 1;
         }
         let n = table.rows() as f64;
-        let entropy: f64 = counts.iter().filter(|&&c| c > 0).map(|&c| -(f64::from(c) / n) * (f64::from(c) / n).ln()).sum();
+        let entropy: f64 =
+            counts.iter().filter(|&&c| c > 0).map(|&c| -(f64::from(c) / n) * (f64::from(c) / n).ln()).sum();
         assert!((entropy - truth[0].1).abs() < 0.005, "{entropy} against {}", truth[0].1);
     }
 
@@ -148,7 +150,10 @@ mod tests {
     fn checkerboard_points_lie_on_dark_squares() {
         let Made { table, .. } = checkerboard(1000, 3);
         for row in 0..1000 {
-            let (x, y) = (table.columns()[0].values.number(row).unwrap(), table.columns()[1].values.number(row).unwrap());
+            let (x, y) = (
+                table.columns()[0].values.number(row).unwrap(),
+                table.columns()[1].values.number(row).unwrap(),
+            );
             assert!(x.abs() <= 2.0 && y.abs() <= 2.0);
             assert_eq!((x.floor() as i64 + y.floor() as i64).rem_euclid(2), 0);
         }

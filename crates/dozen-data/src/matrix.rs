@@ -53,17 +53,13 @@ impl Matrix {
         for &row in rows {
             values.extend_from_slice(self.row(row));
         }
-        Self {
-            values,
-            columns: self.columns,
-        }
+        Self { values, columns: self.columns }
     }
 
     /// The matrix in pieces of at most `rows` rows, in order.
     pub fn chunks(&self, rows: usize) -> impl Iterator<Item = Self> + '_ {
-        self.values.chunks(rows.max(1) * self.columns).map(|values| Self {
-            values: values.to_vec(),
-            columns: self.columns,
-        })
+        self.values
+            .chunks(rows.max(1) * self.columns)
+            .map(|values| Self { values: values.to_vec(), columns: self.columns })
     }
 }

@@ -32,7 +32,11 @@ pub(crate) fn open(
     let rows = layout.shape.first().copied().unwrap_or(1);
     let width = layout.shape.iter().skip(1).product::<usize>();
     if width == 0 || rows == 0 {
-        return Err(DataError::content(file, "", format!("the array has shape {:?}: no values", layout.shape)));
+        return Err(DataError::content(
+            file,
+            "",
+            format!("the array has shape {:?}: no values", layout.shape),
+        ));
     }
     let names = unnamed("column", width);
     let file = file.to_owned();
@@ -80,9 +84,8 @@ pub(crate) fn open_npz(
         Some(key) if keys.iter().any(|k| k == key) => key.to_owned(),
         None if keys.len() == 1 => keys[0].clone(),
         asked => {
-            let asked = asked.map_or("there are several arrays".to_owned(), |key| {
-                format!("there is no array `{key}`")
-            });
+            let asked = asked
+                .map_or("there are several arrays".to_owned(), |key| format!("there is no array `{key}`"));
             return Err(DataError::content(
                 file,
                 "",
@@ -117,8 +120,7 @@ fn read_layout(file: &str, stream: &mut Stream) -> Result<Layout, DataError> {
     }
     let mut header = vec![0; length];
     stream.read_exact(&mut header).map_err(cut)?;
-    parse_header(&String::from_utf8_lossy(&header))
-        .map_err(|problem| DataError::content(file, "", problem))
+    parse_header(&String::from_utf8_lossy(&header)).map_err(|problem| DataError::content(file, "", problem))
 }
 
 /// Parses the Python dictionary of an NPY header, as in
@@ -134,7 +136,9 @@ fn parse_header(header: &str) -> Result<Layout, String> {
     let descr = descr.trim_start_matches('\'').split('\'').next().unwrap_or_default();
     let (order, code) = descr.split_at(descr.len().min(1));
     if order == ">" {
-        return Err(format!("big-endian values ({descr}) are not read; save the array with native byte order"));
+        return Err(format!(
+            "big-endian values ({descr}) are not read; save the array with native byte order"
+        ));
     }
     let (kind, size) = code.split_at(code.len().min(1));
     let kind = match kind {
@@ -147,7 +151,10 @@ fn parse_header(header: &str) -> Result<Layout, String> {
     let size = size
         .parse()
         .ok()
-        .filter(|size| matches!((kind, size), (ElementKind::Float, 4 | 8)) || (kind != ElementKind::Float && matches!(size, 1 | 2 | 4 | 8)))
+        .filter(|size| {
+            matches!((kind, size), (ElementKind::Float, 4 | 8))
+                || (kind != ElementKind::Float && matches!(size, 1 | 2 | 4 | 8))
+        })
         .ok_or(format!("values of type {descr} are not read; f4, f8, integers and booleans are"))?;
     let shape = after("'shape'")?;
     let shape = shape.trim_start_matches('(').split(')').next().unwrap_or_default();
@@ -155,18 +162,14 @@ fn parse_header(header: &str) -> Result<Layout, String> {
         .split(',')
         .map(str::trim)
         .filter(|size| !size.is_empty())
-        .map(|size| size.parse().map_err(|_| format!("`{size}` in the NPY shape is not a number")))
+        .map(|size| // Python 2 wrote long integers as `1400L`.
+            size.trim_end_matches('L').parse().map_err(|_| format!("`{size}` in the NPY shape is not a number")))
         .collect::<Result<Vec<usize>, _>>()?;
     shape
         .iter()
         .try_fold(size, |product: usize, &n| product.checked_mul(n))
         .ok_or("the NPY shape overflows")?;
-    Ok(Layout {
-        kind,
-        size,
-        fortran_order: after("'fortran_order'")?.starts_with("True"),
-        shape,
-    })
+    Ok(Layout { kind, size, fortran_order: after("'fortran_order'")?.starts_with("True"), shape })
 }
 
 fn table(
@@ -180,10 +183,7 @@ fn table(
         split(bytes, names.len(), layout.fortran_order).into_iter().map(Values::Byte).collect()
     } else {
         let numbers: Vec<f64> = bytes.chunks_exact(layout.size).map(|b| decode(layout.kind, b)).collect();
-        split(&numbers, names.len(), layout.fortran_order)
-            .into_iter()
-            .map(narrowed)
-            .collect()
+        split(&numbers, names.len(), layout.fortran_order).into_iter().map(narrowed).collect()
     };
     for (name, values) in names.iter().zip(&columns) {
         if let Values::Number(numbers) = values

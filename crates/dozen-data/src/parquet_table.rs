@@ -85,7 +85,8 @@ fn batch_columns(file: &str, batch: &RecordBatch, first_row: usize) -> Result<Ve
             if let Values::Number(numbers) = &values
                 && let Some(row) = numbers.iter().position(|v| !v.is_finite())
             {
-                let problem = format!("{} is not a finite number; fill it in or leave the row out", numbers[row]);
+                let problem =
+                    format!("{} is not a finite number; fill it in or leave the row out", numbers[row]);
                 return Err(fault(Some(row), problem));
             }
             Ok(Column::new(field.name().clone(), values))
@@ -101,7 +102,9 @@ fn array_values(array: &dyn Array) -> Result<Values, String> {
         Values::Text(values.map(|v| v.unwrap_or_default().to_owned()).collect())
     }
     Ok(match array.data_type() {
-        DataType::Boolean => Values::Byte(array.as_boolean().iter().map(|v| u8::from(v == Some(true))).collect()),
+        DataType::Boolean => {
+            Values::Byte(array.as_boolean().iter().map(|v| u8::from(v == Some(true))).collect())
+        }
         DataType::UInt8 => Values::Byte(array.as_primitive::<UInt8Type>().values().to_vec()),
         DataType::UInt16 => numbers::<UInt16Type>(array, f64::from),
         DataType::UInt32 => numbers::<UInt32Type>(array, f64::from),
@@ -115,6 +118,8 @@ fn array_values(array: &dyn Array) -> Result<Values, String> {
         DataType::Utf8 => texts(array.as_string::<i32>().iter()),
         DataType::LargeUtf8 => texts(array.as_string::<i64>().iter()),
         DataType::Utf8View => texts(array.as_string_view().iter()),
-        other => return Err(format!("values of type {other} are not read; numbers, booleans and strings are")),
+        other => {
+            return Err(format!("values of type {other} are not read; numbers, booleans and strings are"));
+        }
     })
 }

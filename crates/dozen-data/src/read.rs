@@ -66,11 +66,7 @@ impl Iterator for TableReader {
 /// Formats are told by content, not by name: delimited text (comma, tab, semicolon, bar or blanks), Parquet, NPY,
 /// NPZ (`file.npz:key`) and IDX; text, NPY and IDX may be compressed with gzip, bzip2 or zstd. `-` is standard
 /// input.
-pub fn open_table(
-    path: &str,
-    options: &ReadOptions,
-    chunk_rows: usize,
-) -> Result<TableReader, DataError> {
+pub fn open_table(path: &str, options: &ReadOptions, chunk_rows: usize) -> Result<TableReader, DataError> {
     let (file, _) = source::split_key(path);
     let mut stream = source::open(file)?;
     let chunks: Chunks = match source::format(path, &mut stream)? {
@@ -80,11 +76,7 @@ pub fn open_table(
         Format::Npz { key } => Box::new(npy::open_npz(file, key.as_deref(), chunk_rows)?),
         Format::Idx => Box::new(idx::open(file, stream, chunk_rows)?),
     };
-    Ok(TableReader {
-        chunks,
-        binarize: options.binarize,
-        left: options.limit.unwrap_or(usize::MAX),
-    })
+    Ok(TableReader { chunks, binarize: options.binarize, left: options.limit.unwrap_or(usize::MAX) })
 }
 
 /// Reads a whole table.
@@ -105,9 +97,7 @@ pub(crate) fn unnamed(prefix: &str, columns: usize) -> Vec<String> {
 
 /// Transposes a row-major chunk into columns.
 pub(crate) fn columns_of<T: Copy>(rows: &[T], columns: usize) -> Vec<Vec<T>> {
-    (0..columns)
-        .map(|column| rows.iter().skip(column).step_by(columns).copied().collect())
-        .collect()
+    (0..columns).map(|column| rows.iter().skip(column).step_by(columns).copied().collect()).collect()
 }
 
 impl Table {

@@ -138,7 +138,11 @@ impl Schema {
             return Err(DataError::content(
                 table.file(),
                 "",
-                format!("the table has {} columns, the model was trained on {}", table.columns().len(), self.columns.len()),
+                format!(
+                    "the table has {} columns, the model was trained on {}",
+                    table.columns().len(),
+                    self.columns.len()
+                ),
             ));
         }
         found
@@ -168,14 +172,18 @@ impl ColumnSchema {
             (Kind::Binary, Values::Number(numbers)) if numbers[row] == 0.0 || numbers[row] == 1.0 => {
                 Ok(numbers[row] as f32)
             }
-            (Kind::Binary, _) => Err(format!("`{}` is neither 0 nor 1, the column's values in training", values.text(row))),
+            (Kind::Binary, _) => {
+                Err(format!("`{}` is neither 0 nor 1, the column's values in training", values.text(row)))
+            }
             (Kind::Categorical { levels }, _) => {
                 let text = values.text(row);
-                levels
-                    .iter()
-                    .position(|level| *level == text)
-                    .map(|level| level as f32)
-                    .ok_or_else(|| format!("`{text}` is none of the column's {} values in training: {}", levels.len(), shortened(levels)))
+                levels.iter().position(|level| *level == text).map(|level| level as f32).ok_or_else(|| {
+                    format!(
+                        "`{text}` is none of the column's {} values in training: {}",
+                        levels.len(),
+                        shortened(levels)
+                    )
+                })
             }
             (Kind::Real { mean, deviation }, _) => match values.number(row) {
                 Some(number) if number.is_finite() => Ok(((number - mean) / deviation) as f32),
@@ -203,9 +211,8 @@ fn shortened(names: &[String]) -> String {
 }
 
 fn infer_kind(table: &Table, column: &Column, categorical: bool) -> Result<Kind, DataError> {
-    let fault = |problem: String| {
-        DataError::content(table.file(), format!("column `{}`", column.name), problem)
-    };
+    let fault =
+        |problem: String| DataError::content(table.file(), format!("column `{}`", column.name), problem);
     match &column.values {
         Values::Byte(bytes) if !categorical && bytes.iter().all(|&b| b <= 1) => Ok(Kind::Binary),
         Values::Number(numbers) if !categorical && numbers.iter().all(|&v| v == 0.0 || v == 1.0) => {

@@ -36,18 +36,10 @@ pub(crate) fn open(path: &str) -> Result<Stream, DataError> {
 }
 
 pub(crate) fn open_file(path: &str) -> Result<File, DataError> {
-    let failed = |source| DataError::Io {
-        action: "open",
-        path: path.into(),
-        source,
-    };
+    let failed = |source| DataError::Io { action: "open", path: path.into(), source };
     let file = File::open(path).map_err(failed)?;
     if file.metadata().map_err(failed)?.is_dir() {
-        return Err(DataError::content(
-            path,
-            "",
-            "this is a folder; name a file of a table in it",
-        ));
+        return Err(DataError::content(path, "", "this is a folder; name a file of a table in it"));
     }
     Ok(file)
 }
@@ -57,9 +49,9 @@ fn decompress(path: &str, mut raw: Stream) -> Result<Stream, DataError> {
     Ok(match start {
         [0x1f, 0x8b, ..] => buffered(flate2::bufread::MultiGzDecoder::new(raw)),
         [b'B', b'Z', b'h', ..] => buffered(bzip2::bufread::MultiBzDecoder::new(raw)),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => buffered(
-            zstd::Decoder::with_buffer(raw).map_err(|e| DataError::read(path, e))?,
-        ),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            buffered(zstd::Decoder::with_buffer(raw).map_err(|e| DataError::read(path, e))?)
+        }
         _ => raw,
     })
 }
@@ -76,9 +68,7 @@ pub(crate) fn format(path: &str, stream: &mut Stream) -> Result<Format, DataErro
         [] => return Err(DataError::content(file, "", "the file is empty")),
         [b'P', b'A', b'R', b'1', ..] => Format::Parquet,
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Format::Npy,
-        [b'P', b'K', 3, 4, ..] => Format::Npz {
-            key: key.map(str::to_owned),
-        },
+        [b'P', b'K', 3, 4, ..] => Format::Npz { key: key.map(str::to_owned) },
         [0, 0, 0x08..=0x0e, 1..=4, ..] => Format::Idx,
         _ => Format::Delimited,
     };

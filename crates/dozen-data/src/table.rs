@@ -67,10 +67,7 @@ pub struct Column {
 impl Column {
     /// A column of this name.
     pub fn new(name: impl Into<String>, values: Values) -> Self {
-        Self {
-            name: name.into(),
-            values,
-        }
+        Self { name: name.into(), values }
     }
 }
 
@@ -110,12 +107,7 @@ impl Table {
                 )));
             }
         }
-        Ok(Self {
-            columns,
-            rows,
-            file: "the table".into(),
-            first_row: 1,
-        })
+        Ok(Self { columns, rows, file: "the table".into(), first_row: 1 })
     }
 
     /// Says which file, and which of its rows, this table holds; errors about the table then name them.

@@ -105,7 +105,10 @@ fn write_npy(path: &Path, tables: Tables) -> Result<usize, DataError> {
         for row in 0..table.rows() {
             for column in table.columns() {
                 let number = column.values.number(row).ok_or_else(|| {
-                    DataError::Request(format!("column `{}` holds text, which .npy cannot; write .csv or .parquet", column.name))
+                    DataError::Request(format!(
+                        "column `{}` holds text, which .npy cannot; write .csv or .parquet",
+                        column.name
+                    ))
                 })?;
                 write(&number.to_le_bytes())?;
             }

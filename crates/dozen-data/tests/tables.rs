@@ -70,7 +70,9 @@ fn small_codes_turn_into_numbers_or_text_without_loss() {
 
 #[test]
 fn faults_say_where_they_are() {
-    assert!(fault("a,b\n1,2\n3\n").contains("`t.csv`, line 3: this row has 1 cells where the first row has 2"));
+    assert!(
+        fault("a,b\n1,2\n3\n").contains("`t.csv`, line 3: this row has 1 cells where the first row has 2")
+    );
     assert!(fault("a,b\n1,2\n3,\n").contains("line 3, column `b`: this cell is empty"));
     assert!(fault("a\n0.5\nnan\n").contains("line 3, column `a`: `nan` is not a finite number"));
     assert!(fault("a\n0.5\ninf\n").contains("`inf` is not a finite number"));
@@ -109,7 +111,9 @@ fn written_tables_read_back() {
     assert_eq!(back.columns()[1].values.number(5), Some(1e300));
     let error = write_table(&path, [Ok(table)]).unwrap_err().to_string();
     assert!(error.contains("holds text, which .npy cannot"), "{error}");
-    assert!(write_table(Path::new("t.xyz"), [Ok(numbers)]).unwrap_err().to_string().contains("end it in .csv"));
+    assert!(
+        write_table(Path::new("t.xyz"), [Ok(numbers)]).unwrap_err().to_string().contains("end it in .csv")
+    );
 }
 
 #[test]
@@ -132,7 +136,7 @@ fn chunks_are_the_table_in_pieces() {
 
 fn idx(dimensions: &[u32], values: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0, 0, 8, dimensions.len() as u8];
-    dimensions.iter().for_each(|d| bytes.extend(d.to_be_bytes()));
+    bytes.extend(dimensions.iter().flat_map(|d| d.to_be_bytes()));
     bytes.extend(values);
     bytes
 }
@@ -156,10 +160,10 @@ fn idx_images_are_rows_of_pixels_and_can_become_bits() {
 fn stochastic_bits_have_the_levels_as_means_and_do_not_depend_on_chunks() {
     let folder = folder();
     let path = file(folder.path(), "i", idx(&[4000, 1, 2], &[64, 191].repeat(4000)));
-    let options =
-        ReadOptions { binarize: Some(Binarize::Stochastic { seed: 4 }), ..ReadOptions::default() };
+    let options = ReadOptions { binarize: Some(Binarize::Stochastic { seed: 4 }), ..ReadOptions::default() };
     let whole = read_table(&path, &options).unwrap();
-    let mean = |c: usize| (0..4000).filter_map(|row| whole.columns()[c].values.number(row)).sum::<f64>() / 4000.0;
+    let mean =
+        |c: usize| (0..4000).filter_map(|row| whole.columns()[c].values.number(row)).sum::<f64>() / 4000.0;
     assert!((mean(0) - 64.0 / 255.0).abs() < 0.03 && (mean(1) - 191.0 / 255.0).abs() < 0.03);
     let second = open_table(&path, &options, 1000).unwrap().nth(1).unwrap().unwrap();
     assert_eq!(second.columns()[0].values.number(5), whole.columns()[0].values.number(1005));
@@ -184,13 +188,17 @@ fn npy_arrays_of_every_kind_read() {
     assert_eq!(table.columns()[1].values, Values::Byte(vec![2, 4]));
     let table = case("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2), }", &floats).unwrap();
     assert_eq!(table.columns()[0].values, Values::Number(vec![1.5, 2.0]));
+    let table = case("{'descr': '<f4', 'fortran_order': False, 'shape': (4L, 1L), }", &floats).unwrap();
+    assert_eq!(table.rows(), 4);
     let signed: Vec<u8> = [-5_i16, 7].iter().flat_map(|v| v.to_le_bytes()).collect();
     let table = case("{'descr': '<i2', 'fortran_order': False, 'shape': (2,), }", &signed).unwrap();
     assert_eq!(table.columns()[0].values, Values::Number(vec![-5.0, 7.0]));
     let nan = f64::NAN.to_le_bytes();
-    let error = case("{'descr': '<f8', 'fortran_order': False, 'shape': (1, 1), }", &nan).unwrap_err().to_string();
+    let error =
+        case("{'descr': '<f8', 'fortran_order': False, 'shape': (1, 1), }", &nan).unwrap_err().to_string();
     assert!(error.contains("row 1, column `column_1`: NaN is not a finite number"), "{error}");
-    let error = case("{'descr': '<f8', 'fortran_order': False, 'shape': (9, 9), }", &nan).unwrap_err().to_string();
+    let error =
+        case("{'descr': '<f8', 'fortran_order': False, 'shape': (9, 9), }", &nan).unwrap_err().to_string();
     assert!(error.contains("promises shape [9, 9]"), "{error}");
     assert!(case("{'descr': '>f8', 'fortran_order': False, 'shape': (1,), }", &nan).is_err());
     assert!(case("nonsense", &[]).is_err());
@@ -199,7 +207,8 @@ fn npy_arrays_of_every_kind_read() {
 #[test]
 fn a_schema_encodes_later_tables_as_it_did_the_first() {
     let folder = folder();
-    let table = read(&file(folder.path(), "t.csv", "bit,city,size\n1,Rome,2\n0,Oslo,4.5\n1,Oslo,7\n")).unwrap();
+    let table =
+        read(&file(folder.path(), "t.csv", "bit,city,size\n1,Rome,2\n0,Oslo,4.5\n1,Oslo,7\n")).unwrap();
     let schema = Schema::infer(&table, &[]).unwrap();
     let matrix = schema.encode(&table).unwrap();
     assert_eq!(matrix.row(0)[..2], [1.0, 1.0]);

@@ -25,7 +25,13 @@ fn every_model() -> Vec<ModelConfig> {
     let mut models: Vec<ModelConfig> = [Fvsbn, Mlp, Nade, Made, Eonade].map(config).to_vec();
     models.push(ModelConfig { hidden: vec![12, 9], direct: true, ..config(Made) });
     models.push(ModelConfig { orders: 3, direct: true, hidden: vec![12, 12], ..config(Made) });
-    models.push(ModelConfig { direct: true, ordering: Ordering::ChowLiu, tree_start: true, members: 2, ..config(Made) });
+    models.push(ModelConfig {
+        direct: true,
+        ordering: Ordering::ChowLiu,
+        tree_start: true,
+        members: 2,
+        ..config(Made)
+    });
     models.push(ModelConfig { direct: true, ordering: Ordering::Random, ..config(Nade) });
     models.push(ModelConfig { hidden: vec![10, 8], ..config(Eonade) });
     models
@@ -142,7 +148,12 @@ fn a_tree_start_begins_at_the_likelihood_of_the_chow_liu_tree() {
         let cells = columns.encode(&table).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let run = RunFolder::begin(&folder.path().join("model")).unwrap();
-        let shape = ModelConfig { direct: true, ordering: Ordering::ChowLiu, tree_start: true, ..config(Architecture::Made) };
+        let shape = ModelConfig {
+            direct: true,
+            ordering: Ordering::ChowLiu,
+            tree_start: true,
+            ..config(Architecture::Made)
+        };
         let mut request = request(shape, &columns, &cells, 1);
         request.training.schedule.rate = 1e-12;
         let (model, baselines, _) = train_model(request, &run, &Device::flex(), Progress::new(true)).unwrap();
@@ -171,7 +182,8 @@ fn a_mixture_of_gaussians_integrates_to_one() {
 #[test]
 fn the_entropy_of_a_known_network_is_recovered() {
     let Made { table, truth } = make::binary_tree(20_000, 12, 7);
-    let model = trained(ModelConfig { hidden: vec![32], direct: true, ..config(Architecture::Made) }, &table, 6);
+    let model =
+        trained(ModelConfig { hidden: vec![32], direct: true, ..config(Architecture::Made) }, &table, 6);
     let fresh = make::binary_tree(20_000, 12, 8).table;
     let values = model.log_prob(&model.config().columns.encode(&fresh).unwrap());
     let mean = -values.iter().sum::<f64>() / values.len() as f64;
@@ -185,7 +197,10 @@ fn given_columns_condition_exactly_or_within_the_stated_error() {
         let trained = trained(model.clone(), &table, 3);
         let joint: Vec<f64> = trained.log_prob(&all_states(6)).into_iter().map(f64::exp).collect();
         let truth = |wanted: &[(usize, usize)]| -> f64 {
-            (0..64).filter(|state| wanted.iter().all(|(bit, value)| state >> bit & 1 == *value)).map(|s| joint[s]).sum()
+            (0..64)
+                .filter(|state| wanted.iter().all(|(bit, value)| state >> bit & 1 == *value))
+                .map(|s| joint[s])
+                .sum()
         };
         let columns = &trained.config().columns;
         let evidence = Evidence::parse("bit_5=1, bit_2=0", columns).unwrap();
@@ -193,11 +208,16 @@ fn given_columns_condition_exactly_or_within_the_stated_error() {
         let expected = truth(&[(5, 1), (2, 0)]);
         // The order-agnostic network's conditionals need not agree between orders: its marginal is that of an order
         // that begins with the evidence.
-        let tolerance = if model.architecture == Architecture::Eonade { 0.1 } else { 5.0 * p.standard_error + 1e-5 };
+        let tolerance =
+            if model.architecture == Architecture::Eonade { 0.1 } else { 5.0 * p.standard_error + 1e-5 };
         assert!((p.value - expected).abs() < tolerance, "{model:?}: {p:?} against {expected}");
         let drawn = trained.sample_given(4000, &evidence, 2).unwrap().table;
         let column = |name: &str| &drawn.column(name).unwrap().values;
-        assert!((0..4000).all(|row| column("bit_5").number(row) == Some(1.0) && column("bit_2").number(row) == Some(0.0)));
+        assert!(
+            (0..4000)
+                .all(|row| column("bit_5").number(row) == Some(1.0)
+                    && column("bit_2").number(row) == Some(0.0))
+        );
         let share = (0..4000).filter_map(|row| column("bit_0").number(row)).sum::<f64>() / 4000.0;
         let expected = truth(&[(5, 1), (2, 0), (0, 1)]) / expected;
         let slack = if model.architecture == Architecture::Eonade { 0.15 } else { 0.05 };
@@ -224,7 +244,9 @@ fn a_saved_model_opens_as_it_was() {
 fn a_network_of_one_column_is_that_columns_distribution() {
     let bits = Values::Byte((0..100).map(|row| u8::from(row % 4 == 0)).collect());
     let table = Table::new(vec![Column::new("only", bits)]).unwrap();
-    for architecture in [Architecture::Fvsbn, Architecture::Made, Architecture::Nade, Architecture::Mlp, Architecture::Eonade] {
+    for architecture in
+        [Architecture::Fvsbn, Architecture::Made, Architecture::Nade, Architecture::Mlp, Architecture::Eonade]
+    {
         let model = trained(config(architecture), &table, 200);
         let p = model.log_prob(&Matrix::new(vec![1.0], 1))[0].exp();
         assert!((p - 0.25).abs() < 0.05, "{architecture:?}: {p}");

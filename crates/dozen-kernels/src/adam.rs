@@ -53,7 +53,7 @@ mod kernel {
     use rayon::prelude::*;
 
     use super::AdamStep;
-    use crate::host::{by_type, elements};
+    use crate::host::{by_type, contiguous, elements};
     use crate::real::{Real, vectorized};
 
     #[backend_extension(Flex, Autodiff)]
@@ -92,8 +92,8 @@ mod kernel {
             v: FlexTensor,
             step: AdamStep,
         ) -> (FlexTensor, FlexTensor, FlexTensor) {
-            let (mut w, g) = (w.to_contiguous(), g.to_contiguous());
-            let (mut m, mut v) = (m.to_contiguous(), v.to_contiguous());
+            let (mut w, g) = (contiguous(w), contiguous(g));
+            let (mut m, mut v) = (contiguous(m), contiguous(v));
             by_type!(&g, update([&mut w, &mut m, &mut v], &g, step));
             (w, m, v)
         }
@@ -104,12 +104,20 @@ mod kernel {
 
     fn update<E: Real>([w, m, v]: [&mut FlexTensor; 3], g: &FlexTensor, step: AdamStep) {
         let g = elements::<E>(g);
-        // Views at an offset do not come out of `to_contiguous` here: parameters own their storage.
         let w = &mut w.storage_mut::<E>()[..g.len()];
         let m = &mut m.storage_mut::<E>()[..g.len()];
         let v = &mut v.storage_mut::<E>()[..g.len()];
-        let chunks = w.par_chunks_mut(TASK).zip(m.par_chunks_mut(TASK)).zip(v.par_chunks_mut(TASK)).zip(g.par_chunks(TASK));
-        chunks.for_each(|(((w, m), v), g)| vectorized(#[inline(always)] || update_chunk([w, m, v], g, step)));
+        let chunks = w
+            .par_chunks_mut(TASK)
+            .zip(m.par_chunks_mut(TASK))
+            .zip(v.par_chunks_mut(TASK))
+            .zip(g.par_chunks(TASK));
+        chunks.for_each(|(((w, m), v), g)| {
+            vectorized(
+                #[inline(always)]
+                || update_chunk([w, m, v], g, step),
+            );
+        });
     }
 
     #[inline(always)]

@@ -31,7 +31,7 @@ mod kernel {
     use burn_flex::FlexTensor;
     use rayon::prelude::*;
 
-    use crate::host::{by_type, elements, size, tensor};
+    use crate::host::{by_type, contiguous, elements, size, tensor};
     use crate::real::{Real, vectorized};
 
     #[backend_extension(Flex, Autodiff)]
@@ -45,19 +45,23 @@ mod kernel {
     }
 
     pub(super) fn run(logits: Tensor<2>, x: Tensor<2>) -> Tensor<1> {
-        let output = <Dispatch as BernoulliOps>::bernoulli_log_prob(logits.into_dispatch(), x.into_dispatch());
+        let output =
+            <Dispatch as BernoulliOps>::bernoulli_log_prob(logits.into_dispatch(), x.into_dispatch());
         Tensor::from_dispatch(output)
     }
 
     impl BernoulliOps for Flex {
         fn bernoulli_log_prob(logits: FlexTensor, x: FlexTensor) -> FlexTensor {
-            let (logits, x) = (logits.to_contiguous(), x.to_contiguous());
+            let (logits, x) = (contiguous(logits), contiguous(x));
             by_type!(&logits, forward(&logits, &x))
         }
 
-        fn bernoulli_log_prob_gradient(output_gradient: FlexTensor, logits: FlexTensor, x: FlexTensor) -> FlexTensor {
-            let (gradient, logits, x) =
-                (output_gradient.to_contiguous(), logits.to_contiguous(), x.to_contiguous());
+        fn bernoulli_log_prob_gradient(
+            output_gradient: FlexTensor,
+            logits: FlexTensor,
+            x: FlexTensor,
+        ) -> FlexTensor {
+            let (gradient, logits, x) = (contiguous(output_gradient), contiguous(logits), contiguous(x));
             by_type!(&logits, backward(&gradient, &logits, &x))
         }
     }

@@ -18,7 +18,8 @@ impl Dropout {
     /// The dropout of place `index` in a network: another seed, and the probability times `share`.
     #[must_use]
     pub fn at(self, index: u64, share: f64) -> Self {
-        let seed = (self.seed ^ index.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let seed =
+            (self.seed ^ index.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         Self { probability: self.probability * share, seed: seed ^ (seed >> 29) }
     }
 }
@@ -53,7 +54,7 @@ mod kernel {
     use rayon::prelude::*;
 
     use super::Dropout;
-    use crate::host::{by_type, elements, tensor};
+    use crate::host::{by_type, contiguous, elements, tensor};
     use crate::real::{Real, vectorized};
 
     #[backend_extension(Flex, Autodiff)]
@@ -67,7 +68,7 @@ mod kernel {
 
     impl DropoutOps for Flex {
         fn dropout(x: FlexTensor, dropout: Dropout) -> FlexTensor {
-            let x = x.to_contiguous();
+            let x = contiguous(x);
             by_type!(&x, masked(&x, dropout))
         }
     }

@@ -5,6 +5,16 @@ use burn_flex::FlexTensor;
 
 use crate::real::Real;
 
+/// The tensor laid out row by row from the start of its storage; itself where it is so already, so that storage which
+/// nothing else holds stays unshared.
+pub(crate) fn contiguous(tensor: FlexTensor) -> FlexTensor {
+    if tensor.is_contiguous() && tensor.layout().start_offset() == 0 {
+        tensor
+    } else {
+        tensor.to_contiguous()
+    }
+}
+
 /// The elements of a contiguous tensor, row-major.
 pub(crate) fn elements<E: Real>(tensor: &FlexTensor) -> &[E] {
     let start = tensor.layout().start_offset();

@@ -29,8 +29,8 @@ pub use adam::{AdamStep, adam_step};
 pub use bernoulli::{bernoulli_log_prob, bernoulli_log_prob_reference};
 pub use dropout::{Dropout, dropout};
 pub use nade::{NadeSteps, nade, nade_reference};
-pub use real::dot;
 pub use prefix_linear::{Prefix, prefix_linear, prefix_linear_reference};
+pub use real::dot;
 
 use burn::tensor::Device;
 

@@ -31,7 +31,9 @@ impl NadeSteps {
     }
 
     /// Each variable's ranges of inputs and outputs, in order.
-    pub fn ranges(&self) -> impl DoubleEndedIterator<Item = (std::ops::Range<usize>, std::ops::Range<usize>)> {
+    pub fn ranges(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = (std::ops::Range<usize>, std::ops::Range<usize>)> {
         (0..self.ends.len()).map(|step| {
             let start = if step == 0 { (0, 0) } else { self.ends[step - 1] };
             (start.0..self.ends[step].0, start.1..self.ends[step].1)
@@ -45,7 +47,14 @@ impl NadeSteps {
 /// and `a_{s+1} = a_s + sum_e x_e W_e` over its inputs `e`. Shapes: `w` `[inputs, hidden]`, `c` `[hidden]`, `v`
 /// `[outputs, hidden]`, `b` `[outputs]`. Time is `O(rows (inputs + outputs) hidden)`; memory `O(rows hidden)`, for the
 /// backward runs the sum back down instead of keeping each step's state. No gradient flows to `x`.
-pub fn nade(x: Tensor<2>, w: Tensor<2>, c: Tensor<1>, v: Tensor<2>, b: Tensor<1>, steps: &NadeSteps) -> Tensor<2> {
+pub fn nade(
+    x: Tensor<2>,
+    w: Tensor<2>,
+    c: Tensor<1>,
+    v: Tensor<2>,
+    b: Tensor<1>,
+    steps: &NadeSteps,
+) -> Tensor<2> {
     #[cfg(feature = "flex")]
     if crate::has_kernels(&x.device()) {
         let hidden_part = kernel::run(x, w, c, v, steps);
@@ -86,7 +95,7 @@ mod kernel {
     use rayon::prelude::*;
 
     use super::NadeSteps;
-    use crate::host::{by_type, elements, size, tensor};
+    use crate::host::{by_type, contiguous, elements, size, tensor};
     use crate::real::{Real, lane_dot, vectorized};
 
     #[backend_extension(Flex, Autodiff)]
@@ -108,7 +117,13 @@ mod kernel {
         ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
     }
 
-    pub(super) fn run(x: Tensor<2>, w: Tensor<2>, c: Tensor<1>, v: Tensor<2>, steps: &NadeSteps) -> Tensor<2> {
+    pub(super) fn run(
+        x: Tensor<2>,
+        w: Tensor<2>,
+        c: Tensor<1>,
+        v: Tensor<2>,
+        steps: &NadeSteps,
+    ) -> Tensor<2> {
         Tensor::from_dispatch(<Dispatch as NadeOps>::nade(
             x.into_dispatch(),
             w.into_dispatch(),
@@ -120,7 +135,7 @@ mod kernel {
 
     impl NadeOps for Flex {
         fn nade(x: FlexTensor, w: FlexTensor, c: FlexTensor, v: FlexTensor, steps: NadeSteps) -> FlexTensor {
-            let (x, w, c, v) = (x.to_contiguous(), w.to_contiguous(), c.to_contiguous(), v.to_contiguous());
+            let (x, w, c, v) = (contiguous(x), contiguous(w), contiguous(c), contiguous(v));
             by_type!(&x, forward([&x, &w, &c, &v], &steps))
         }
 
@@ -132,8 +147,8 @@ mod kernel {
             v: FlexTensor,
             steps: NadeSteps,
         ) -> (FlexTensor, FlexTensor, FlexTensor) {
-            let (dy, x) = (output_gradient.to_contiguous(), x.to_contiguous());
-            let (w, c, v) = (w.to_contiguous(), c.to_contiguous(), v.to_contiguous());
+            let (dy, x) = (contiguous(output_gradient), contiguous(x));
+            let (w, c, v) = (contiguous(w), contiguous(c), contiguous(v));
             by_type!(&x, backward(&dy, [&x, &w, &c, &v], &steps))
         }
     }
@@ -159,7 +174,12 @@ mod kernel {
                 let columns = |m: &FlexTensor| {
                     elements::<E>(m).chunks_exact(hidden).flat_map(|row| &row[start..end]).copied().collect()
                 };
-                Part { units: end - start, w: columns(w), c: elements::<E>(c)[start..end].to_vec(), v: columns(v) }
+                Part {
+                    units: end - start,
+                    w: columns(w),
+                    c: elements::<E>(c)[start..end].to_vec(),
+                    v: columns(v),
+                }
             })
             .collect()
     }
@@ -169,7 +189,12 @@ mod kernel {
         let x = elements::<E>(x);
         let partial: Vec<Vec<E>> = parts::<E>(w, c, v)
             .par_iter()
-            .map(|part| vectorized(#[inline(always)] || part_forward(part, x, rows, steps)))
+            .map(|part| {
+                vectorized(
+                    #[inline(always)]
+                    || part_forward(part, x, rows, steps),
+                )
+            })
             .collect();
         let mut sum = vec![E::ZERO; rows * outputs];
         for partial in &partial {
@@ -197,7 +222,11 @@ mod kernel {
                     y[row * outputs + output] = lane_dot(&part.v[output * units..(output + 1) * units], &h);
                 }
                 for input in taken {
-                    stale |= add_input(x[row * inputs + input], &part.w[input * units..(input + 1) * units], &mut a);
+                    stale |= add_input(
+                        x[row * inputs + input],
+                        &part.w[input * units..(input + 1) * units],
+                        &mut a,
+                    );
                 }
             }
         }
@@ -223,7 +252,12 @@ mod kernel {
         let (dy, x) = (elements::<E>(dy), elements::<E>(x));
         let gradients: Vec<Part<E>> = parts::<E>(w, c, v)
             .par_iter()
-            .map(|part| vectorized(#[inline(always)] || part_backward(part, dy, x, rows, steps)))
+            .map(|part| {
+                vectorized(
+                    #[inline(always)]
+                    || part_backward(part, dy, x, rows, steps),
+                )
+            })
             .collect();
         let join = |matrix_rows: usize, of: fn(&Part<E>) -> &[E]| {
             let mut whole = Vec::with_capacity(matrix_rows * hidden);

@@ -20,7 +20,10 @@ impl Prefix {
     /// When a length exceeds `inputs` or is less than the one before it.
     pub fn new(lengths: Vec<usize>, inputs: usize) -> Self {
         assert!(lengths.is_sorted(), "the lengths of a prefix must not fall");
-        assert!(lengths.last().is_none_or(|&last| last <= inputs), "a prefix cannot exceed the {inputs} inputs");
+        assert!(
+            lengths.last().is_none_or(|&last| last <= inputs),
+            "a prefix cannot exceed the {inputs} inputs"
+        );
         Self { lengths: lengths.into(), inputs }
     }
 
@@ -70,7 +73,12 @@ pub fn prefix_linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, prefix: &
 }
 
 /// [`prefix_linear`] in Burn's own operations: what other devices run, and what the kernel is tested against.
-pub fn prefix_linear_reference(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, prefix: &Prefix) -> Tensor<2> {
+pub fn prefix_linear_reference(
+    x: Tensor<2>,
+    weight: Tensor<2>,
+    bias: Tensor<1>,
+    prefix: &Prefix,
+) -> Tensor<2> {
     let mask = prefix.mask(&weight);
     x.matmul(weight * mask) + bias.unsqueeze()
 }
@@ -88,7 +96,7 @@ mod kernel {
     use burn_flex::FlexTensor;
 
     use super::Prefix;
-    use crate::host::{by_type, elements, size, tensor};
+    use crate::host::{by_type, contiguous, elements, size, tensor};
     use crate::real::{Block, Real, matmul};
 
     #[backend_extension(Flex, Autodiff)]
@@ -122,17 +130,25 @@ mod kernel {
 
     impl PrefixLinearOps for Flex {
         fn prefix_linear(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, prefix: Prefix) -> FlexTensor {
-            let (x, weight, bias) = (x.to_contiguous(), weight.to_contiguous(), bias.to_contiguous());
+            let (x, weight, bias) = (contiguous(x), contiguous(weight), contiguous(bias));
             by_type!(&x, forward(&x, &weight, &bias, &prefix))
         }
 
-        fn prefix_linear_input_gradient(output_gradient: FlexTensor, weight: FlexTensor, prefix: Prefix) -> FlexTensor {
-            let (dy, weight) = (output_gradient.to_contiguous(), weight.to_contiguous());
+        fn prefix_linear_input_gradient(
+            output_gradient: FlexTensor,
+            weight: FlexTensor,
+            prefix: Prefix,
+        ) -> FlexTensor {
+            let (dy, weight) = (contiguous(output_gradient), contiguous(weight));
             by_type!(&dy, input_gradient(&dy, &weight, &prefix))
         }
 
-        fn prefix_linear_weight_gradient(output_gradient: FlexTensor, x: FlexTensor, prefix: Prefix) -> FlexTensor {
-            let (dy, x) = (output_gradient.to_contiguous(), x.to_contiguous());
+        fn prefix_linear_weight_gradient(
+            output_gradient: FlexTensor,
+            x: FlexTensor,
+            prefix: Prefix,
+        ) -> FlexTensor {
+            let (dy, x) = (contiguous(output_gradient), contiguous(x));
             by_type!(&dy, weight_gradient(&dy, &x, &prefix))
         }
     }
@@ -157,7 +173,12 @@ mod kernel {
         panels(prefix.outputs()).collect()
     }
 
-    fn forward<E: Real>(x: &FlexTensor, weight: &FlexTensor, bias: &FlexTensor, prefix: &Prefix) -> FlexTensor {
+    fn forward<E: Real>(
+        x: &FlexTensor,
+        weight: &FlexTensor,
+        bias: &FlexTensor,
+        prefix: &Prefix,
+    ) -> FlexTensor {
         let rows = size(x, 0);
         let (inputs, outputs) = (prefix.inputs(), prefix.outputs());
         let mut y: Vec<E> = Vec::with_capacity(rows * outputs);

@@ -265,7 +265,10 @@ mod tests {
             let truth = exact(f64::from(x));
             (f64::from(f(x)) - truth).abs() / truth
         };
-        (-860..880).flat_map(|i| (0..50).map(move |j| i as f32 * 0.1 + j as f32 * 0.002)).map(error).fold(0.0, f64::max)
+        (-860..880)
+            .flat_map(|i| (0..50).map(move |j| i as f32 * 0.1 + j as f32 * 0.002))
+            .map(error)
+            .fold(0.0, f64::max)
     }
 
     #[test]

@@ -70,9 +70,14 @@ fn prefix_gradient_stays_inside_the_prefix() {
     let prefix = Prefix::new(vec![0, 1, 3], 3);
     let weight = Tensor::<2>::zeros([3, 3], &device()).require_grad();
     let bias = Tensor::<1>::zeros([3], &device());
-    let gradients = prefix_linear(Tensor::ones([2, 3], &device()), weight.clone(), bias, &prefix).sum().backward();
+    let gradients =
+        prefix_linear(Tensor::ones([2, 3], &device()), weight.clone(), bias, &prefix).sum().backward();
     let expected = TensorData::from([[0.0, 2.0, 2.0], [0.0, 0.0, 2.0], [0.0, 0.0, 2.0]]);
-    weight.grad(&gradients).unwrap().into_data().assert_approx_eq::<f64>(&expected, Tolerance::absolute(1e-12));
+    weight
+        .grad(&gradients)
+        .unwrap()
+        .into_data()
+        .assert_approx_eq::<f64>(&expected, Tolerance::absolute(1e-12));
 }
 
 #[test]
@@ -133,7 +138,11 @@ fn gradients_equal_central_differences() {
             loss(Tensor::from_data(TensorData::new(moved, [5, 4]), &device())).into_scalar()
         };
         let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
-        assert!((difference - gradient[index]).abs() < 1e-8, "{index}: {difference} against {}", gradient[index]);
+        assert!(
+            (difference - gradient[index]).abs() < 1e-8,
+            "{index}: {difference} against {}",
+            gradient[index]
+        );
     }
 }
 
@@ -141,7 +150,8 @@ fn gradients_equal_central_differences() {
 fn adam_takes_the_steps_of_the_paper() {
     // Two steps from w = 1 with gradients 0.5 and -0.25, worked out by hand from algorithm 1.
     let scalar = |value: f64| Tensor::<1>::from_data([value], &device().inner());
-    let step = |time| AdamStep { rate: 0.1, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay: 0.0, time };
+    let step =
+        |time| AdamStep { rate: 0.1, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay: 0.0, time };
     let (w, m, v) = adam_step(scalar(1.0), scalar(0.5), scalar(0.0), scalar(0.0), step(1));
     let first: f64 = w.clone().into_scalar();
     assert!((first - (1.0 - 0.1 * 0.5 / (0.5 + 1e-8))).abs() < 1e-12);
@@ -163,7 +173,8 @@ fn dropout_drops_its_share_and_its_gradient_has_the_same_mask() {
     assert!(values.iter().all(|v| *v == 0.0 || (v - 1.0 / 0.7).abs() < 1e-12));
     // Neighbours in a row and in a column are dropped independently.
     for step in [1, 500] {
-        let both = values.iter().zip(&values[step..]).filter(|(a, b)| **a == 0.0 && **b == 0.0).count() as f64;
+        let both =
+            values.iter().zip(&values[step..]).filter(|(a, b)| **a == 0.0 && **b == 0.0).count() as f64;
         assert!((both / values.len() as f64 - 0.09).abs() < 0.005, "{both}");
     }
     let gradient = x.grad(&y.clone().sum().backward()).unwrap();

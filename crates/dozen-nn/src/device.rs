@@ -19,7 +19,9 @@ pub fn choose_device(name: &str) -> Result<Device, Error> {
     let (kind, index) = match name.split_once(':') {
         Some((kind, index)) => (
             kind,
-            index.parse::<usize>().map_err(|_| Error::Request(format!("`{index}` in --device {name} is not a number")))?,
+            index
+                .parse::<usize>()
+                .map_err(|_| Error::Request(format!("`{index}` in --device {name} is not a number")))?,
         ),
         None => (name, 0),
     };
@@ -36,6 +38,7 @@ fn default_device() -> Device {
     cuda(0).or_else(wgpu).or_else(cpu).unwrap_or_default()
 }
 
+#[cfg_attr(feature = "flex", expect(clippy::unnecessary_wraps, reason = "None without the feature"))]
 fn cpu() -> Option<Device> {
     #[cfg(feature = "flex")]
     return Some(Device::flex());

@@ -21,8 +21,11 @@ impl PrefixLinear {
     /// A layer with random weights times `gain`.
     pub fn new(prefix: Prefix, gain: f64, device: &Device) -> Self {
         let (inputs, outputs) = (prefix.inputs(), prefix.outputs());
-        let bounds: Vec<f32> =
-            prefix.lengths().iter().map(|&fan_in| (gain * (6.0 / fan_in.max(1) as f64).sqrt()) as f32).collect();
+        let bounds: Vec<f32> = prefix
+            .lengths()
+            .iter()
+            .map(|&fan_in| (gain * (6.0 / fan_in.max(1) as f64).sqrt()) as f32)
+            .collect();
         let bounds = Tensor::<1>::from_floats(bounds.as_slice(), device).unsqueeze::<2>();
         let weight = Tensor::random([inputs, outputs], Distribution::Uniform(-1.0, 1.0), device) * bounds;
         let weight = weight.clone() * prefix.mask(&weight);

@@ -107,7 +107,11 @@ impl ModelFolder {
         if self.family() != family {
             return Err(Error::folder(
                 &self.path,
-                format!("holds a model of the family {}, not {family}; use `dozen {} ...`", self.family(), self.family()),
+                format!(
+                    "holds a model of the family {}, not {family}; use `dozen {} ...`",
+                    self.family(),
+                    self.family()
+                ),
             ));
         }
         serde_json::from_value(self.config.clone())

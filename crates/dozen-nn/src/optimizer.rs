@@ -8,8 +8,8 @@ use burn::tensor::Tensor;
 use dozen_kernels::{AdamStep, adam_step};
 use serde::{Deserialize, Serialize};
 
-use crate::weights::{parameters, read_tensors, write_tensors};
 use crate::Error;
+use crate::weights::{parameters, read_tensors, write_tensors};
 
 /// Which rule, and its constants.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,7 +87,8 @@ impl Optimizer {
     pub(crate) fn load<M: Module>(&mut self, module: &M, path: &Path) -> Result<(), Error> {
         let mut tensors = read_tensors(path)?;
         let time = tensors.remove("time").and_then(|data| data.iter::<f64>().next());
-        self.time = time.ok_or_else(|| Error::folder(path, "lacks the optimiser's `time`; it is not whole"))? as i32;
+        self.time =
+            time.ok_or_else(|| Error::folder(path, "lacks the optimiser's `time`; it is not whole"))? as i32;
         let device = module.devices().into_iter().next().unwrap_or_default().inner();
         for parameter in parameters(module) {
             for (moment, suffix) in [(&mut self.first, "first"), (&mut self.second, "second")] {
@@ -110,7 +111,8 @@ impl Optimizer {
                 w - velocity * rate
             }
             OptimizerConfig::RmsProp { decay, epsilon } => {
-                let square = self.second.remove::<1>(id).unwrap_or_else(zeros) * decay + g.clone().square() * (1.0 - decay);
+                let square = self.second.remove::<1>(id).unwrap_or_else(zeros) * decay
+                    + g.clone().square() * (1.0 - decay);
                 self.second.register(id, square.clone());
                 w - g / (square.sqrt() + epsilon) * rate
             }
@@ -144,7 +146,12 @@ impl ModuleMapper for Stepper<'_> {
         let (id, tensor, mapper) = param.consume();
         let shape = tensor.dims();
         let tracked = tensor.is_require_grad();
-        let updated = self.optimizer.update(id, tensor.inner().flatten(0, D - 1), gradient.flatten(0, D - 1), self.rate);
+        let updated = self.optimizer.update(
+            id,
+            tensor.inner().flatten(0, D - 1),
+            gradient.flatten(0, D - 1),
+            self.rate,
+        );
         let mut tensor = Tensor::from_inner(updated.reshape(shape));
         if tracked {
             tensor = tensor.require_grad();

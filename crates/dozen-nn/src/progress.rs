@@ -24,8 +24,10 @@ impl Progress {
     /// Starts on `total` items of a kind (`rows`), `done` of them done.
     pub fn start(self, what: &str, unit: &str, total: u64, done: u64) -> Meter {
         let bar = if self.terminal && !self.quiet {
-            let template = "{prefix} {wide_bar} {pos}/{len} {unit} {per_sec} eta {eta} {msg}".replace("{unit}", unit);
-            let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            let template =
+                "{prefix} {wide_bar} {pos}/{len} {unit} {per_sec} eta {eta} {msg}".replace("{unit}", unit);
+            let style =
+                ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(total).with_style(style).with_prefix(what.to_owned())
         } else {
             ProgressBar::hidden()

@@ -30,10 +30,15 @@ impl RunFolder {
         if run.state_file().exists() {
             return Err(Error::folder(
                 &run.partial,
-                format!("holds an unfinished run; go on with --resume {}, or remove that folder", out.display()),
+                format!(
+                    "holds an unfinished run; go on with --resume {}, or remove that folder",
+                    out.display()
+                ),
             ));
         }
-        let occupied = out.exists() && !out.join("config.json").exists() && out.read_dir().is_ok_and(|mut d| d.next().is_some());
+        let occupied = out.exists()
+            && !out.join("config.json").exists()
+            && out.read_dir().is_ok_and(|mut d| d.next().is_some());
         if occupied || out.is_file() {
             return Err(Error::folder(out, "exists and is not a model folder; choose another --out"));
         }

@@ -104,7 +104,8 @@ pub fn train(
         learner.load(&run.last(), true)?;
     }
     let events = config.tensorboard.then(|| EventWriter::create(run.path())).transpose()?;
-    let mut training = Loop { rows, config, run, state, events, started: Instant::now(), saved: Instant::now() };
+    let mut training =
+        Loop { rows, config, run, state, events, started: Instant::now(), saved: Instant::now() };
     training.run(learner, progress)?;
     Ok(training.state.history)
 }
@@ -139,7 +140,8 @@ impl Loop<'_> {
     fn is_over(&self) -> bool {
         let done = self.state.history.epochs.len() as u64;
         let waited = done - self.state.history.best_epoch;
-        done >= self.config.epochs || self.config.patience.is_some_and(|patience| done > 0 && waited >= patience)
+        done >= self.config.epochs
+            || self.config.patience.is_some_and(|patience| done > 0 && waited >= patience)
     }
 
     fn epoch(&mut self, learner: &mut impl Learner, progress: Progress) -> Result<(), Error> {

@@ -90,12 +90,14 @@ impl ModuleMapper for Loader<'_> {
             Some(data) => {
                 self.problem = Some(format!(
                     "holds the tensor `{path}` in shape {:?}, where the configuration says {:?}; they belong to different models",
-                    data.shape(), expected
+                    data.shape(),
+                    expected
                 ));
                 param
             }
             None => {
-                self.problem = Some(format!("lacks the tensor `{path}`; the file is not whole, or of another model"));
+                self.problem =
+                    Some(format!("lacks the tensor `{path}`; the file is not whole, or of another model"));
                 param
             }
         }
@@ -133,7 +135,9 @@ pub(crate) fn read_tensors(path: &Path) -> Result<HashMap<String, TensorData>, E
                     bytes.as_chunks::<8>().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect();
                 TensorData::new(values, shape)
             }
-            other => return Err(Error::folder(path, format!("holds `{name}` as {other:?}, where F32 is needed"))),
+            other => {
+                return Err(Error::folder(path, format!("holds `{name}` as {other:?}, where F32 is needed")));
+            }
         };
         tensors.insert(name, data);
     }

@@ -103,7 +103,10 @@ fn a_resumed_run_ends_where_an_uninterrupted_one_does() {
             let mut part = Fit { interrupt_at: Some(stop), ..Fit::new(ema) };
             let error = run(&mut part, &config(), &parts_folder).unwrap_err();
             request_interrupt(false);
-            assert!(error.to_string().contains(&format!("stopped at step {stop}; go on with --resume")), "{error}");
+            assert!(
+                error.to_string().contains(&format!("stopped at step {stop}; go on with --resume")),
+                "{error}"
+            );
             batches.extend(part.batches);
             assert!(matches!(RunFolder::begin(&folder.path().join("parts")), Err(Error::Folder { .. })));
         }
@@ -135,7 +138,8 @@ fn patience_ends_the_run_and_the_best_weights_are_kept() {
     let folder = RunFolder::begin(&folder.path().join("m")).unwrap();
     let mut fit = Fit::new(None);
     let schedule = Schedule { rate: 1.0, warm_up: 0, decay: Decay::Constant };
-    let history = run(&mut fit, &TrainConfig { epochs: 60, patience: Some(3), schedule, ..config() }, &folder).unwrap();
+    let history =
+        run(&mut fit, &TrainConfig { epochs: 60, patience: Some(3), schedule, ..config() }, &folder).unwrap();
     let values = history.validation();
     let best = values.iter().copied().fold(f64::INFINITY, f64::min);
     assert_eq!(values[history.best_epoch as usize - 1], best);
@@ -188,7 +192,9 @@ fn model_folders_that_cannot_be_used_are_refused_in_a_sentence() {
     let error = opened.config_of::<TrainConfig>("vae").unwrap_err().to_string();
     assert!(error.contains("holds a model of the family flow, not vae"), "{error}");
     let line = || Line { weight: Param::from_tensor(Tensor::zeros([4], &Device::flex())) };
-    assert!(load_weights(line(), &opened.weights()).unwrap_err().to_string().contains("not a whole safetensors"));
+    assert!(
+        load_weights(line(), &opened.weights()).unwrap_err().to_string().contains("not a whole safetensors")
+    );
     let other = Line { weight: Param::from_tensor(Tensor::zeros([5], &Device::flex())) };
     save_weights(&other, &opened.weights()).unwrap();
     assert!(load_weights(line(), &opened.weights()).unwrap_err().to_string().contains("in shape"));
@@ -198,7 +204,12 @@ fn model_folders_that_cannot_be_used_are_refused_in_a_sentence() {
     }
     let other = Other { bias: Param::from_tensor(Tensor::zeros([4], &Device::flex())) };
     save_weights(&other, &opened.weights()).unwrap();
-    assert!(load_weights(line(), &opened.weights()).unwrap_err().to_string().contains("lacks the tensor `weight`"));
+    assert!(
+        load_weights(line(), &opened.weights())
+            .unwrap_err()
+            .to_string()
+            .contains("lacks the tensor `weight`")
+    );
 }
 
 #[test]

@@ -100,7 +100,10 @@ impl Section {
         };
         let rows: String = table.rows.iter().map(|cells| row(cells, "td")).collect();
         let head = row(&table.head, "th");
-        let _ = write!(self.body, "<div class=\"scroll\"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>");
+        let _ = write!(
+            self.body,
+            "<div class=\"scroll\"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>"
+        );
         self
     }
 }

@@ -52,7 +52,8 @@ impl LinePlot {
         let Some(ys) = span(ys, 0.06) else { return String::new() };
         let mut series: Vec<(&str, Vec<(f64, f64)>)> =
             self.lines.iter().map(|(name, points)| (name.as_str(), points.clone())).collect();
-        series.extend(self.levels.iter().map(|(name, y)| (name.as_str(), vec![(xs.start, *y), (xs.end, *y)])));
+        series
+            .extend(self.levels.iter().map(|(name, y)| (name.as_str(), vec![(xs.start, *y), (xs.end, *y)])));
         draw(SIZE, &self.title, (&self.x, &self.y), (xs, ys), |chart| {
             for (index, (name, points)) in series.iter().enumerate() {
                 let color = SERIES[index % SERIES.len()];
@@ -109,7 +110,8 @@ impl ScatterPlot {
             }
             for (index, (name, points)) in self.groups.iter().enumerate() {
                 let color = SERIES[index % SERIES.len()];
-                let drawn = chart.draw_series(points.iter().map(|&point| Circle::new(point, 2, color.filled())))?;
+                let drawn =
+                    chart.draw_series(points.iter().map(|&point| Circle::new(point, 2, color.filled())))?;
                 if self.groups.len() > 1 {
                     drawn.label(name).legend(move |(x, y)| Circle::new((x + 8, y), 3, color.filled()));
                 }
@@ -152,7 +154,10 @@ impl PixelGrid {
             for (pixel, &value) in picture.iter().enumerate().filter(|(_, value)| **value > 0.02) {
                 let (x, y) = (left + pixel % self.width, top + pixel / self.width);
                 let opacity = if value >= 1.0 { String::new() } else { format!(" opacity=\"{value:.2}\"") };
-                let _ = write!(svg, "<rect class=\"ink\" x=\"{x}\" y=\"{y}\" width=\"1\" height=\"1\"{opacity}/>");
+                let _ = write!(
+                    svg,
+                    "<rect class=\"ink\" x=\"{x}\" y=\"{y}\" width=\"1\" height=\"1\"{opacity}/>"
+                );
             }
         }
         svg.push_str("</svg>");
@@ -162,7 +167,8 @@ impl PixelGrid {
 
 /// The least range that holds all values and a margin.
 fn span(values: impl Iterator<Item = f64>, margin: f64) -> Option<Range<f64>> {
-    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+    let (low, high) =
+        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
     if !(low.is_finite() && high.is_finite()) {
         return None;
     }
@@ -233,7 +239,8 @@ mod tests {
 
     #[test]
     fn lines_and_levels_are_drawn_and_named() {
-        let plot = LinePlot::new("Loss", "epoch", "nats").line("train", vec![(1.0, 3.0), (2.0, f64::NAN), (3.0, 1.0)]);
+        let plot = LinePlot::new("Loss", "epoch", "nats")
+            .line("train", vec![(1.0, 3.0), (2.0, f64::NAN), (3.0, 1.0)]);
         let svg = plot.level("baseline", 2.0).svg();
         for expected in ["train", "baseline", "epoch", "#010001", "#010002"] {
             assert!(svg.contains(expected), "{expected} is missing");

@@ -76,9 +76,11 @@ pub(crate) struct Context {
 impl Invocation {
     /// Parses the program's own command line.
     pub(crate) fn from_environment() -> Result<Self, Failure> {
-        let arguments: Result<Vec<String>, OsString> = std::env::args_os().skip(1).map(OsString::into_string).collect();
-        let arguments = arguments
-            .map_err(|bad| Failure::request(format!("the argument `{}` is not valid UTF-8", bad.display())))?;
+        let arguments: Result<Vec<String>, OsString> =
+            std::env::args_os().skip(1).map(OsString::into_string).collect();
+        let arguments = arguments.map_err(|bad| {
+            Failure::request(format!("the argument `{}` is not valid UTF-8", bad.display()))
+        })?;
         Self::parse(with_config(arguments)?)
     }
 
@@ -123,7 +125,8 @@ impl Context {
     /// These settings with another run's arguments, seed and device; used when a run is resumed.
     pub(crate) fn resuming(&self, original: &Self) -> Self {
         let mut global = original.global.clone();
-        (global.json, global.quiet, global.threads) = (self.global.json, self.global.quiet, self.global.threads);
+        (global.json, global.quiet, global.threads) =
+            (self.global.json, self.global.quiet, self.global.threads);
         Self { global, arguments: original.arguments.clone() }
     }
 

@@ -26,6 +26,9 @@ fn run(invocation: Invocation) -> Result<(), Failure> {
         Command::Tour(arguments) => commands::tour::run(&arguments, &context),
         Command::Make(arguments) => commands::make::run(&arguments, &context),
         Command::Info(arguments) => commands::info::run(&arguments, &context),
-        Command::Completions(arguments) => commands::completions::run(&arguments),
+        Command::Completions(arguments) => {
+            commands::completions::run(&arguments);
+            Ok(())
+        }
     }
 }

@@ -127,12 +127,17 @@ impl TrainingArguments {
     }
 
     /// Begins the run, or goes on with it, and makes Ctrl-C save it.
-    pub(crate) fn run_folder(&self, context: &Context, resumed: Option<RunFolder>) -> Result<RunFolder, Failure> {
+    pub(crate) fn run_folder(
+        &self,
+        context: &Context,
+        resumed: Option<RunFolder>,
+    ) -> Result<RunFolder, Failure> {
         install_interrupt_handler();
         if let Some(run) = resumed {
             return Ok(run);
         }
-        let out = self.out.as_deref().ok_or_else(|| Failure::request("name the folder of the model with --out"))?;
+        let out =
+            self.out.as_deref().ok_or_else(|| Failure::request("name the folder of the model with --out"))?;
         let run = RunFolder::begin(out)?;
         run.write_json(ARGUMENTS, &context.arguments)?;
         Ok(run)

@@ -44,7 +44,8 @@ fn the_promised_keys_are_there() {
     let made = json(at, "make binary-tree --rows 500 --columns 8 --out bits.csv");
     assert!(made["entropy_nats_per_row"].as_f64().unwrap() > 3.0);
     json(at, "make binary-tree --rows 300 --columns 8 --seed 1 --out test.parquet");
-    let trained = json(at, &format!("autoregressive train bits.csv --valid test.parquet --model made --out m {QUICK}"));
+    let trained =
+        json(at, &format!("autoregressive train bits.csv --valid test.parquet --model made --out m {QUICK}"));
     assert_eq!(trained["family"], "autoregressive");
     assert_eq!(trained["model"], "made");
     for key in ["parameters", "epochs", "valid_log_prob_nats_per_row", "seconds"] {
@@ -64,7 +65,9 @@ fn the_promised_keys_are_there() {
     let scores = std::fs::read_to_string(at.join("scores.csv")).unwrap();
     let first: Vec<&str> = scores.lines().nth(1).unwrap().split(',').collect();
     assert!(first[0].parse::<f64>().unwrap() < 0.0 && first[1].starts_with("bit_"));
-    let mean = scores.lines().skip(1).map(|l| l.split(',').next().unwrap().parse::<f64>().unwrap()).sum::<f64>() / 300.0;
+    let mean =
+        scores.lines().skip(1).map(|l| l.split(',').next().unwrap().parse::<f64>().unwrap()).sum::<f64>()
+            / 300.0;
     assert!((mean - evaluated["log_prob_nats_per_row"].as_f64().unwrap()).abs() < 1e-4);
     assert_eq!(json(at, "autoregressive sample m -n 50 --out s.npy")["rows"], 50);
     assert_eq!(json(at, "autoregressive sample m -n 2")["values"].as_array().unwrap().len(), 2);
@@ -85,10 +88,14 @@ fn every_model_trains_on_every_kind_of_column() {
     let at = folder.path();
     json(at, "make two-moons --rows 300 --out moons.csv");
     json(at, "make binary-tree --rows 300 --columns 6 --out bits.csv");
-    for model in ["fvsbn", "mlp", "nade", "made", "eonade", "made --orders 3", "made --members 2 --order random"] {
+    for model in
+        ["fvsbn", "mlp", "nade", "made", "eonade", "made --orders 3", "made --members 2 --order random"]
+    {
         for data in ["moons.csv", "bits.csv"] {
             let hidden = if model == "fvsbn" { "" } else { "--hidden 8" };
-            let line = format!("autoregressive train {data} --model {model} {hidden} --mixtures 3 --epochs 2 --out m");
+            let line = format!(
+                "autoregressive train {data} --model {model} {hidden} --mixtures 3 --epochs 2 --out m"
+            );
             json(at, &line);
             json(at, &format!("autoregressive eval m {data}"));
             let drawn = json(at, "autoregressive sample m -n 5");
@@ -118,7 +125,8 @@ fn results_depend_on_the_seed_alone() {
 fn flags_come_from_a_file_and_the_command_line_wins() {
     let folder = with_model();
     let at = folder.path();
-    std::fs::write(at.join("c.toml"), "hidden = [5, 4]\nepochs = 2\nno_direct = true\ntensorboard = false\n").unwrap();
+    std::fs::write(at.join("c.toml"), "hidden = [5, 4]\nepochs = 2\nno_direct = true\ntensorboard = false\n")
+        .unwrap();
     json(at, "autoregressive train bits.csv --out a --config c.toml");
     let info = json(at, "info a");
     assert_eq!(info["model"]["hidden"], serde_json::json!([5, 4]));
@@ -259,10 +267,10 @@ fn completions_and_help_are_for_people() {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a skipped test says why")]
 fn a_set_of_real_data_is_learnt_where_it_is_present() {
-    let data = std::env::var("DOZEN_DATA").unwrap_or_else(|_| {
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data").to_owned()
-    });
+    let data = std::env::var("DOZEN_DATA")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data").to_owned());
     let set = |part: &str| format!("{data}/debd/nltcs.{part}.csv.gz");
     if !Path::new(&set("train")).exists() {
         println!("skipped: {} is not there; set DOZEN_DATA to the folder of data sets", set("train"));

@@ -37,7 +37,11 @@ impl Baselines {
     /// Reads them from a model folder.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let path = folder.join("baselines.json");
-        let text = std::fs::read_to_string(&path).map_err(|source| Error::Io { action: "read", path: path.clone(), source })?;
+        let text = std::fs::read_to_string(&path).map_err(|source| Error::Io {
+            action: "read",
+            path: path.clone(),
+            source,
+        })?;
         serde_json::from_str(&text)
             .map_err(|e| Error::Folder { folder: path, problem: format!("cannot be understood: {e}") })
     }

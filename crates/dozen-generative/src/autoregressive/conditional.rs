@@ -38,7 +38,10 @@ impl Evidence {
                 .ok_or_else(|| Error::Request(format!("`{item}` is not of the form COLUMN=VALUE")))?;
             let column = schema.position(name.trim()).ok_or_else(|| {
                 let names: Vec<&str> = schema.columns.iter().take(8).map(|c| c.name.as_str()).collect();
-                Error::Request(format!("the model has no column `{name}`; its columns begin {}", names.join(", ")))
+                Error::Request(format!(
+                    "the model has no column `{name}`; its columns begin {}",
+                    names.join(", ")
+                ))
             })?;
             let cell = schema.columns[column]
                 .encode_text(value.trim())
@@ -107,8 +110,14 @@ impl Model {
         // Rows go round the orders and members, so that this many see each once.
         let rows = if exact { self.orders() } else { LEAST_PROPOSALS.next_multiple_of(self.orders()) };
         let drawn = self.draw_rows(rows, seed, evidence);
-        let scale: f64 =
-            self.layout.log_scale.iter().zip(&self.layout.order).filter(|(_, column)| evidence.cell(**column).is_some()).map(|(s, _)| s).sum();
+        let scale: f64 = self
+            .layout
+            .log_scale
+            .iter()
+            .zip(&self.layout.order)
+            .filter(|(_, column)| evidence.cell(**column).is_some())
+            .map(|(s, _)| s)
+            .sum();
         let weights: Vec<f64> = drawn.log_weights.iter().map(|weight| (weight - scale).exp()).collect();
         let count = weights.len() as f64;
         let value = weights.iter().sum::<f64>() / count;
@@ -120,7 +129,8 @@ impl Model {
     /// The probability of `event` given `evidence`, as a ratio; its error by the delta method.
     pub fn probability_given(&self, event: &Evidence, evidence: &Evidence, seed: u64) -> Probability {
         let both = Evidence { given: event.given.iter().chain(&evidence.given).copied().collect() };
-        let (joint, condition) = (self.probability(&both, seed), self.probability(evidence, seed.wrapping_add(1)));
+        let (joint, condition) =
+            (self.probability(&both, seed), self.probability(evidence, seed.wrapping_add(1)));
         let value = joint.value / condition.value;
         let relative = (joint.standard_error / joint.value).hypot(condition.standard_error / condition.value);
         Probability { value, standard_error: value * relative, exact: joint.exact && condition.exact }

@@ -69,7 +69,9 @@ impl ModelConfig {
                 return refuse(format!("this model has exactly one hidden layer; --hidden names {layers}"));
             }
             Architecture::Made | Architecture::Eonade if layers == 0 => {
-                return refuse("this model needs at least one hidden layer; name its units with --hidden".into());
+                return refuse(
+                    "this model needs at least one hidden layer; name its units with --hidden".into(),
+                );
             }
             _ => {}
         }

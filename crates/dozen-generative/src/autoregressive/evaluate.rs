@@ -71,7 +71,8 @@ pub fn surprises(model: &Model, table: &Table) -> Result<Vec<Surprise>, Error> {
     let rows = totals.into_iter().zip(by_column.chunks_exact(columns.columns.len()));
     Ok(rows
         .map(|(log_prob, by_column)| {
-            let (worst, least) = by_column.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1)).unwrap_or((0, &0.0));
+            let (worst, least) =
+                by_column.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1)).unwrap_or((0, &0.0));
             Surprise { log_prob, column: columns.columns[worst].name.clone(), column_log_prob: *least }
         })
         .collect())

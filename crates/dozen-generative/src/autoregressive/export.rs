@@ -21,7 +21,8 @@ const MOST_TABLE_COLUMNS: usize = 16;
 pub fn export_pytorch(model: &Model, path: &Path) -> Result<(), Error> {
     let [Network::Made(network)] = model.networks.as_slice() else {
         return Err(Error::Request(
-            "only a single fvsbn or made along one order is exported to PyTorch; this model is another".into(),
+            "only a single fvsbn or made along one order is exported to PyTorch; this model is another"
+                .into(),
         ));
     };
     let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();

@@ -6,8 +6,8 @@
 
 use burn::tensor::{Device, Int, Tensor, activation};
 use dozen_kernels::bernoulli_log_prob;
-use rand::rngs::StdRng;
 use rand::RngExt;
+use rand::rngs::StdRng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::layout::{Layout, Variable, offsets};
@@ -85,7 +85,8 @@ fn group_log_prob(variable: Variable, outputs: Tensor<2>, cells: Tensor<2>, mixt
             let log_weights = activation::log_softmax(part(0), 2);
             let log_deviation = part(2).clamp_min(LEAST_LOG_DEVIATION);
             let z = (cells.reshape([rows, count, 1]) - part(1)) * log_deviation.clone().neg().exp();
-            let log_density = log_weights - z.square() * 0.5 - log_deviation - 0.5 * std::f64::consts::TAU.ln();
+            let log_density =
+                log_weights - z.square() * 0.5 - log_deviation - 0.5 * std::f64::consts::TAU.ln();
             log_sum_exp(log_density).reshape([rows, count])
         }
     }

@@ -6,8 +6,8 @@ use burn::tensor::{Device, Tensor};
 use dozen_data::{Fingerprint, Matrix, Schema};
 use dozen_kernels::Dropout;
 use dozen_nn::{
-    Error, History, Learner, ModelFolder, Optimizer, OptimizerConfig, Progress, RunFolder, StepContext, Terms,
-    TrainConfig, Trained, train,
+    Error, History, Learner, ModelFolder, Optimizer, OptimizerConfig, Progress, RunFolder, StepContext,
+    Terms, TrainConfig, Trained, train,
 };
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -54,7 +54,9 @@ pub fn train_model(
 ) -> Result<(Model, Baselines, History), Error> {
     request.model.validate()?;
     if request.model.tree_start && request.model.ordering != Ordering::ChowLiu {
-        return Err(Error::Request("--tree-start needs --order chow-liu, in which parents precede children".into()));
+        return Err(Error::Request(
+            "--tree-start needs --order chow-liu, in which parents precede children".into(),
+        ));
     }
     let baselines = Baselines::fit(request.train, &request.columns);
     let config = Config {
@@ -116,8 +118,7 @@ impl AutoregressiveLearner {
         // Validation runs at rate zero, on networks without gradients.
         let device = if context.rate > 0.0 { self.device.clone().autodiff() } else { self.device.clone() };
         let inputs = self.layout.inputs(rows, &device);
-        let cells =
-            if self.layout.is_binary() { inputs.clone() } else { to_tensor(rows, &device) };
+        let cells = if self.layout.is_binary() { inputs.clone() } else { to_tensor(rows, &device) };
         let losses = networks.iter().enumerate().map(|(member, network)| {
             let dropout = dropout.at(1000 + member as u64, 1.0);
             let log_prob = match network {
@@ -129,7 +130,11 @@ impl AutoregressiveLearner {
                 }
                 network => {
                     let order = (context.step as usize + member) % network.orders();
-                    heads::log_prob(&self.layout, network.outputs(inputs.clone(), order, dropout), cells.clone())
+                    heads::log_prob(
+                        &self.layout,
+                        network.outputs(inputs.clone(), order, dropout),
+                        cells.clone(),
+                    )
                 }
             };
             log_prob.mean().neg()
@@ -141,7 +146,12 @@ impl AutoregressiveLearner {
 impl Learner for AutoregressiveLearner {
     fn step(&mut self, rows: &[usize], context: StepContext) -> Terms {
         let rows = self.train.select(rows);
-        let loss = self.loss(self.networks.module(), &rows, context, Dropout { probability: self.dropout, seed: context.seed });
+        let loss = self.loss(
+            self.networks.module(),
+            &rows,
+            context,
+            Dropout { probability: self.dropout, seed: context.seed },
+        );
         let members = self.networks.module().len() as f64;
         let value = f64::from(loss.clone().into_scalar::<f32>()) / members + self.log_scale;
         if value.is_finite() {
@@ -160,7 +170,8 @@ impl Learner for AutoregressiveLearner {
                     .map(|draw| {
                         let context = StepContext { rate: 0.0, step: 0, seed: draw };
                         let loss = self.loss(&networks, &piece, context, Dropout::NONE).into_scalar::<f32>();
-                        -f64::from(loss) / networks.len() as f64 * piece.rows() as f64 / VALIDATION_DRAWS as f64
+                        -f64::from(loss) / networks.len() as f64 * piece.rows() as f64
+                            / VALIDATION_DRAWS as f64
                     })
                     .sum::<f64>(),
                 _ => mixture_log_prob(&networks, &self.layout, &piece, &self.device),
@@ -219,7 +230,12 @@ fn known_variables(rows: usize, n: usize, seed: u64) -> Matrix {
 
 /// An unbiased estimate of the mean log-probability over all orders: the unknown variables' log-probabilities times
 /// `n / (n - known)` (Uria et al. 2014, eq. 5).
-fn order_agnostic_log_prob(layout: &Layout, outputs: Tensor<2>, cells: Tensor<2>, known: Tensor<2>) -> Tensor<1> {
+fn order_agnostic_log_prob(
+    layout: &Layout,
+    outputs: Tensor<2>,
+    cells: Tensor<2>,
+    known: Tensor<2>,
+) -> Tensor<1> {
     let n = layout.len() as f64;
     let unknown = known.neg() + 1.0;
     let weight = unknown.clone().sum_dim(1).recip() * n;

@@ -12,8 +12,8 @@
 //! densities and draws samples; [`train_model`] trains one; [`Baselines`] are what it must beat.
 
 mod baselines;
-mod config;
 mod conditional;
+mod config;
 mod evaluate;
 mod export;
 mod heads;

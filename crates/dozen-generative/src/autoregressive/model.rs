@@ -57,7 +57,9 @@ impl Model {
         self.by_piece(cells, |arranged| {
             let by_order: Vec<Vec<f32>> = self
                 .each_order(&arranged)
-                .map(|outputs| to_host(heads::log_prob(&self.layout, outputs, to_tensor(&arranged, &self.device))))
+                .map(|outputs| {
+                    to_host(heads::log_prob(&self.layout, outputs, to_tensor(&arranged, &self.device)))
+                })
                 .collect();
             (0..arranged.rows())
                 .map(|row| {
@@ -113,6 +115,8 @@ pub(crate) fn fresh_networks(
     device: &Device,
 ) -> Vec<Network> {
     (0..config.model.members as u64)
-        .map(|member| Network::new(&config.model, layout, tree, config.training.seed.wrapping_add(member), device))
+        .map(|member| {
+            Network::new(&config.model, layout, tree, config.training.seed.wrapping_add(member), device)
+        })
         .collect()
 }

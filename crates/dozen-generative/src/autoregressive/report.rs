@@ -55,7 +55,11 @@ fn metrics(report: &mut Report, held_out: &Evaluation) {
 
 fn curves(report: &mut Report, history: &History, held_out: Option<&Evaluation>) {
     let series = |of: fn(&dozen_nn::EpochRecord) -> &Vec<(String, f64)>| {
-        history.epochs.iter().filter_map(|e| of(e).first().map(|(_, value)| (e.epoch as f64, *value))).collect()
+        history
+            .epochs
+            .iter()
+            .filter_map(|e| of(e).first().map(|(_, value)| (e.epoch as f64, *value)))
+            .collect()
     };
     let mut plot = LinePlot::new("Negative log-likelihood", "epoch", "nats a row")
         .line("training", series(|e| &e.train))
@@ -87,7 +91,8 @@ fn samples(report: &mut Report, model: &Model, data: &Table) -> Result<(), Error
     let binary = columns.iter().all(|c| c.kind == Kind::Binary);
     if binary && side * side == columns.len() && side >= 6 {
         let grid = |table: &Table| PixelGrid::new(side, side, pictures(table, 40)).svg(10);
-        let shown = [(grid(data), "From the data.".to_owned()), (grid(&drawn), "Drawn from the model.".to_owned())];
+        let shown =
+            [(grid(data), "From the data.".to_owned()), (grid(&drawn), "Drawn from the model.".to_owned())];
         section.plots(shown);
     }
     let real: Vec<&str> =
@@ -111,7 +116,9 @@ fn samples(report: &mut Report, model: &Model, data: &Table) -> Result<(), Error
             (against("Means", means(data), means(&drawn)), "Each point is a column.".to_owned()),
             (
                 against("Correlations", correlations(data), correlations(&drawn)),
-                format!("Each point is a pair of columns. Points scatter about the line by the noise of {ROWS} draws."),
+                format!(
+                    "Each point is a pair of columns. Points scatter about the line by the noise of {ROWS} draws."
+                ),
             ),
         ];
         section.plots(shown);

@@ -27,7 +27,9 @@ impl Model {
             .networks
             .iter()
             .flat_map(|network| (0..network.orders()).map(move |order| (network, order)))
-            .map(|(network, order)| (network.sequential(order, &self.layout), self.sequence(network, order, evidence)))
+            .map(|(network, order)| {
+                (network.sequential(order, &self.layout), self.sequence(network, order, evidence))
+            })
             .collect();
         let width = self.layout.len();
         let mut values = vec![0.0_f32; rows * width];

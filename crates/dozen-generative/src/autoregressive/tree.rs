@@ -40,7 +40,8 @@ pub(crate) enum Conditional {
 impl Tree {
     /// Fits structure and tables to rows of cells, in `O(columns^2 rows / 64)` for bits.
     pub(crate) fn fit(cells: &Matrix, variables: &[Variable]) -> Self {
-        let columns: Vec<Summary> = (0..variables.len()).map(|c| Summary::new(cells, c, variables[c])).collect();
+        let columns: Vec<Summary> =
+            (0..variables.len()).map(|c| Summary::new(cells, c, variables[c])).collect();
         let n = columns.len();
         let information: Vec<Vec<f64>> = (0..n)
             .into_par_iter()
@@ -118,7 +119,10 @@ impl Summary {
                 let columns: Vec<f64> =
                     (0..joint[0].len()).map(|c| joint.iter().map(|row| row[c]).sum()).collect();
                 let term = |r: usize, c: usize| joint[r][c] * (joint[r][c] / (rows[r] * columns[c])).ln();
-                (0..rows.len()).flat_map(|r| (0..columns.len()).map(move |c| (r, c))).map(|(r, c)| term(r, c)).sum()
+                (0..rows.len())
+                    .flat_map(|r| (0..columns.len()).map(move |c| (r, c)))
+                    .map(|(r, c)| term(r, c))
+                    .sum()
             }
             (Self::Real(a), Self::Real(b)) => {
                 let correlation = slope(a, b).clamp(-0.999_999, 0.999_999);
@@ -145,7 +149,9 @@ impl Summary {
                 let slope = parent.map_or(0.0, |parent| slope(values, parent).clamp(-0.999_999, 0.999_999));
                 Conditional::Gaussian { slope, deviation: (1.0 - slope * slope).sqrt() }
             }
-            (_, Some(parent)) => Conditional::Table(parent.joint(self).iter().map(|row| log_normalized(row)).collect()),
+            (_, Some(parent)) => {
+                Conditional::Table(parent.joint(self).iter().map(|row| log_normalized(row)).collect())
+            }
             (Self::Discrete { levels, .. }, None) => {
                 let ones = |set: &Vec<u64>| set.iter().map(|word| f64::from(word.count_ones())).sum::<f64>();
                 let counts: Vec<f64> = levels.iter().map(|set| ones(set) + SMOOTHING).collect();
@@ -220,7 +226,9 @@ impl TreeStart<'_> {
             for (k, output) in (start..output_starts[position + 1]).enumerate() {
                 if one_hot {
                     let first = input_starts[parent.unwrap_or(0)];
-                    rows.iter().enumerate().for_each(|(level, row)| weight[(first + level) * outputs + output] = row[k]);
+                    rows.iter()
+                        .enumerate()
+                        .for_each(|(level, row)| weight[(first + level) * outputs + output] = row[k]);
                 } else {
                     bias[output] = rows[0][k];
                     if let Some(parent) = parent {
@@ -248,7 +256,8 @@ fn output_rows(variable: Variable, conditional: &Conditional, mixtures: usize) -
             .iter()
             .map(|parent| {
                 // Means are spread over the deviation, for equal Gaussians would stay equal.
-                let place = |m: usize| if mixtures == 1 { 0.0 } else { 2.0 * m as f64 / (mixtures - 1) as f64 - 1.0 };
+                let place =
+                    |m: usize| if mixtures == 1 { 0.0 } else { 2.0 * m as f64 / (mixtures - 1) as f64 - 1.0 };
                 let means = (0..mixtures).map(|m| (slope * parent + deviation * place(m)) as f32);
                 let weights = std::iter::repeat_n(0.0, mixtures);
                 weights.chain(means).chain(std::iter::repeat_n(deviation.ln() as f32, mixtures)).collect()

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::{Args, Subcommand, ValueEnum};
-use dozen::data::{Column, Fingerprint, Made, Schema, Table, TableReader, Values, make, open_table, split_rows, write_table};
+use dozen::data::{
+    Column, Fingerprint, Made, Schema, Table, TableReader, Values, make, open_table, split_rows, write_table,
+};
 use dozen::generative::autoregressive::{
     Architecture, Baselines, Evaluation, Evidence, Model, ModelConfig, Ordering, Surprise, TrainRequest,
     conditional_tables, evaluate, export_pytorch, surprises, train_model, training_report,
@@ -236,7 +238,8 @@ fn train_run(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -
     let parts = arguments.data.read(context.seed())?;
     let columns = Schema::infer(&parts.train, &arguments.data.categorical)?;
     let (train, valid) = (columns.encode(&parts.train)?, columns.encode(&parts.valid)?);
-    let data = parts.files.iter().filter(|f| *f != "-").map(|f| Fingerprint::of(f)).collect::<Result<_, _>>()?;
+    let data =
+        parts.files.iter().filter(|f| *f != "-").map(|f| Fingerprint::of(f)).collect::<Result<_, _>>()?;
     let run = arguments.training.run_folder(context, resumed)?;
     let request = TrainRequest {
         model,
@@ -315,9 +318,7 @@ fn eval(arguments: &OnData, context: &Context) -> Result<(), Failure> {
         "baselines": { "independent": independent, "chow_liu": chow_liu },
         "seconds": started.elapsed().as_secs_f64(),
     });
-    Results::new(json)
-        .line(in_words(&rows.to_string(), &evaluation))
-        .print(context.json());
+    Results::new(json).line(in_words(&rows.to_string(), &evaluation)).print(context.json());
     Ok(())
 }
 
@@ -356,7 +357,11 @@ fn score(arguments: &Score, context: &Context) -> Result<(), Failure> {
         "seconds": seconds,
     });
     Results::new(json)
-        .line(format!("{rows} rows scored, {:.4} nats a row on average, in {}", sum / rows as f64, arguments.out.display()))
+        .line(format!(
+            "{rows} rows scored, {:.4} nats a row on average, in {}",
+            sum / rows as f64,
+            arguments.out.display()
+        ))
         .print(context.json());
     Ok(())
 }
@@ -395,29 +400,34 @@ fn sample(arguments: &Sample, context: &Context) -> Result<(), Failure> {
     } else {
         model.sample(arguments.rows, context.seed())?
     };
-    let Some(out) = &arguments.out else { return print_rows(&table, json, context) };
+    let Some(out) = &arguments.out else {
+        print_rows(&table, json, context);
+        return Ok(());
+    };
     write_table(out, [Ok(table)])?;
     let seconds = started.elapsed().as_secs_f64();
     json["out"] = out.display().to_string().into();
     json["rows_per_second"] = (arguments.rows as f64 / seconds).into();
     json["seconds"] = seconds.into();
-    Results::new(json).line(format!("{} rows drawn{note}, in {}", arguments.rows, out.display())).print(context.json());
+    Results::new(json)
+        .line(format!("{} rows drawn{note}, in {}", arguments.rows, out.display()))
+        .print(context.json());
     Ok(())
 }
 
 /// Rows on standard output: CSV, or arrays in the JSON object.
-fn print_rows(table: &Table, mut json: Value, context: &Context) -> Result<(), Failure> {
+fn print_rows(table: &Table, mut json: Value, context: &Context) {
     let names: Vec<&str> = table.columns().iter().map(|column| column.name.as_str()).collect();
-    let row = |row: usize| table.columns().iter().map(move |column| column.values.text(row)).collect::<Vec<_>>();
+    let row =
+        |row: usize| table.columns().iter().map(move |column| column.values.text(row)).collect::<Vec<_>>();
     if context.json() {
         json["columns"] = json!(names);
         json["values"] = (0..table.rows()).map(|r| json!(row(r))).collect();
         Results::new(json).print(true);
-        return Ok(());
+        return;
     }
     let lines = (0..table.rows()).map(|r| row(r).join(","));
     print_text(&std::iter::once(names.join(",")).chain(lines).map(|line| line + "\n").collect::<String>());
-    Ok(())
 }
 
 fn probability(arguments: &ProbabilityArguments, context: &Context) -> Result<(), Failure> {

@@ -26,14 +26,24 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     }
     let columns = config["columns"].as_array().map_or(0, Vec::len);
     let mut results = Results::new(json)
-        .line(format!("{}: {} model, format {}", arguments.model.display(), folder.family(), config["format"]))
+        .line(format!(
+            "{}: {} model, format {}",
+            arguments.model.display(),
+            folder.family(),
+            config["format"]
+        ))
         .line(format!("columns   {columns}"))
         .line(format!("weights   {bytes} bytes"))
         .line(format!("model     {}", config["model"]))
         .line(format!("training  {}", config["training"]))
-        .line(format!("written by dozen {} on burn {}", text(&config["written_by"]["dozen"]), text(&config["written_by"]["burn"])));
+        .line(format!(
+            "written by dozen {} on burn {}",
+            text(&config["written_by"]["dozen"]),
+            text(&config["written_by"]["burn"])
+        ));
     for file in config["data"].as_array().into_iter().flatten() {
-        results = results.line(format!("data      {} (sha256 {})", text(&file["file"]), text(&file["sha256"])));
+        results =
+            results.line(format!("data      {} (sha256 {})", text(&file["file"]), text(&file["sha256"])));
     }
     results.print(context.json());
     Ok(())

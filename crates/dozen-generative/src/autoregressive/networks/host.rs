@@ -27,7 +27,8 @@ pub(crate) struct State {
 impl Network {
     /// This network along order `index`.
     pub(crate) fn sequential(&self, index: usize, layout: &Layout) -> Box<dyn Sequential> {
-        let blocks = Blocks { inputs: offsets(&layout.input_sizes()), outputs: offsets(&layout.output_sizes()) };
+        let blocks =
+            Blocks { inputs: offsets(&layout.input_sizes()), outputs: offsets(&layout.output_sizes()) };
         match self {
             Self::Made(network) => Box::new(Masked::from_made(network, blocks)),
             Self::Agnostic(network) => Box::new(Masked::from_agnostic(network, index, blocks)),

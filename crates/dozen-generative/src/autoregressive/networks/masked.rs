@@ -41,12 +41,15 @@ impl AgnosticMade {
         };
         // Half of a unit's inputs are masked, which the bound makes up for.
         let weights = sizes.windows(2).map(|w| uniform((12.0 / w[0] as f64).sqrt(), [w[0], w[1]])).collect();
-        let biases = sizes[1..].iter().map(|&size| Param::from_tensor(Tensor::zeros([size], device))).collect();
-        let direct =
-            config.direct.then(|| Param::from_tensor(Tensor::zeros([sizes[0], sizes[sizes.len() - 1]], device)));
+        let biases =
+            sizes[1..].iter().map(|&size| Param::from_tensor(Tensor::zeros([size], device))).collect();
+        let direct = config
+            .direct
+            .then(|| Param::from_tensor(Tensor::zeros([sizes[0], sizes[sizes.len() - 1]], device)));
         let mut rng = StdRng::seed_from_u64(seed);
         let plain = device.clone().inner();
-        let sets = (0..config.orders).map(|_| MaskSet::new(layout, &config.hidden, &mut rng, &plain)).collect();
+        let sets =
+            (0..config.orders).map(|_| MaskSet::new(layout, &config.hidden, &mut rng, &plain)).collect();
         Self { weights, biases, direct, sets }
     }
 
@@ -130,7 +133,9 @@ impl MaskSet {
 
 /// One where the row's degree does not exceed the column's.
 fn mask(rows: &[usize], columns: &[usize], device: &Device) -> Tensor<2> {
-    let values: Vec<f32> =
-        rows.iter().flat_map(|&row| columns.iter().map(move |&column| f32::from(u8::from(row <= column)))).collect();
+    let values: Vec<f32> = rows
+        .iter()
+        .flat_map(|&row| columns.iter().map(move |&column| f32::from(u8::from(row <= column))))
+        .collect();
     Tensor::from_data(TensorData::new(values, [rows.len(), columns.len()]), device)
 }

@@ -40,7 +40,13 @@ pub(crate) enum Network {
 
 impl Network {
     /// A fresh network; `tree` gives the direct connections something to start from.
-    pub(crate) fn new(config: &ModelConfig, layout: &Layout, tree: Option<&TreeStart>, seed: u64, device: &Device) -> Self {
+    pub(crate) fn new(
+        config: &ModelConfig,
+        layout: &Layout,
+        tree: Option<&TreeStart>,
+        seed: u64,
+        device: &Device,
+    ) -> Self {
         device.seed(seed);
         match config.architecture {
             Architecture::Fvsbn => Self::Made(Made::new(layout, &[], true, tree, device)),
@@ -48,7 +54,9 @@ impl Network {
                 Self::Made(Made::new(layout, &config.hidden, config.direct, tree, device))
             }
             Architecture::Made => Self::Agnostic(AgnosticMade::new(layout, config, seed, device)),
-            Architecture::Nade => Self::Nade(Nade::new(layout, config.hidden[0], config.direct, tree, device)),
+            Architecture::Nade => {
+                Self::Nade(Nade::new(layout, config.hidden[0], config.direct, tree, device))
+            }
             Architecture::Mlp => Self::PerVariable(PerVariable::new(layout, config.hidden[0], device)),
             Architecture::Eonade => Self::DeepNade(DeepNade::new(layout, config, seed, device)),
         }

@@ -1,0 +1,77 @@
+//! Every `dozen` command in README.md and docs/ runs, in the order in which a reader would run them.
+
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The commands of the page's `sh` blocks.
+fn commands(page: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(page).unwrap();
+    let mut inside = false;
+    let mut found = Vec::new();
+    for line in text.lines() {
+        match line.strip_prefix("```") {
+            Some(language) => inside = !inside && language == "sh",
+            None if inside => {
+                let line = line.replace("cargo run --release -- ", "dozen ");
+                found.extend(
+                    line.split('#').next().and_then(|l| l.trim().strip_prefix("dozen ")).map(str::to_owned),
+                );
+            }
+            None => {}
+        }
+    }
+    found
+}
+
+/// Splits a command line at blanks outside double quotes.
+fn words(line: &str) -> Vec<String> {
+    let pieces = line.split('"').enumerate();
+    let mut words = Vec::new();
+    for (index, piece) in pieces {
+        if index % 2 == 1 {
+            words.push(piece.to_owned());
+        } else {
+            words.extend(piece.split_whitespace().map(str::to_owned));
+        }
+    }
+    words
+}
+
+#[test]
+fn every_command_on_every_page_runs() {
+    let mut pages = vec![repository().join("README.md")];
+    let docs = std::fs::read_dir(repository().join("docs")).unwrap();
+    pages.extend(docs.map(|f| f.unwrap().path()).filter(|f| f.extension().is_some_and(|e| e == "md")));
+    for page in pages {
+        let folder = tempfile::tempdir().unwrap();
+        let commands = commands(&page);
+        assert!(!commands.is_empty(), "{} has no commands", page.display());
+        for line in commands {
+            let output = Command::cargo_bin("dozen")
+                .unwrap()
+                .current_dir(folder.path())
+                .args(words(&line))
+                .output()
+                .unwrap();
+            let message = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{}: dozen {line}\n{message}", page.display());
+        }
+    }
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+        let text = std::fs::read_to_string(repository().join(page)).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if !link.starts_with("http") {
+                assert!(repository().join(link).exists(), "{page} links to {link}, which is not there");
+            }
+        }
+    }
+}
