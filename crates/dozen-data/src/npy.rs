@@ -162,8 +162,9 @@ fn parse_header(header: &str) -> Result<Layout, String> {
         .split(',')
         .map(str::trim)
         .filter(|size| !size.is_empty())
-        .map(|size| // Python 2 wrote long integers as `1400L`.
-            size.trim_end_matches('L').parse().map_err(|_| format!("`{size}` in the NPY shape is not a number")))
+        // Python 2 wrote long integers as `1400L`.
+        .map(|size| size.trim_end_matches('L'))
+        .map(|size| size.parse().map_err(|_| format!("`{size}` in the NPY shape is not a number")))
         .collect::<Result<Vec<usize>, _>>()?;
     shape
         .iter()

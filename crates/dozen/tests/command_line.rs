@@ -168,7 +168,7 @@ fn wrong_requests_end_with_2_and_a_sentence() {
         (train("bits.csv --out x --model nade --hidden 3,3"), "exactly one hidden layer"),
         (train("bits.csv --out x --model nade --orders 3"), "only made and eonade"),
         (train("bits.csv --out x --dropout 1"), "--dropout must lie in [0, 1)"),
-        (train("bits.csv --out x --rate -1"), "--rate must be a positive number"),
+        (train("bits.csv --out x --rate=-1"), "--rate must be a positive number"),
         (train("bits.csv --out x --epochs 0"), "must be at least 1"),
         (train("bits.csv --out x --device moon"), "there is no device `moon`"),
         (train("bits.csv --out x --categorical nope"), "there is no column `nope`"),
