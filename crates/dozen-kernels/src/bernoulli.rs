@@ -32,7 +32,7 @@ mod kernel {
     use rayon::prelude::*;
 
     use crate::host::{by_type, contiguous, elements, size, tensor};
-    use crate::real::{Real, vectorized};
+    use crate::real::{LANES, Real, sum_lanes, vectorized};
 
     #[backend_extension(Flex, Autodiff)]
     pub(super) trait BernoulliOps: Backend {
@@ -93,7 +93,6 @@ mod kernel {
 
     #[inline(always)]
     fn row_log_prob<E: Real>(logits: &[E], x: &[E]) -> E {
-        const LANES: usize = 16;
         let mut sums = [E::ZERO; LANES];
         let (logits, logits_rest) = logits.as_chunks::<LANES>();
         let (x, x_rest) = x.as_chunks::<LANES>();
@@ -103,7 +102,7 @@ mod kernel {
             }
         }
         let rest: E = logits_rest.iter().zip(x_rest).map(|(&l, &x)| x * l - l.softplus()).sum();
-        sums.into_iter().sum::<E>() + rest
+        sum_lanes(sums) + rest
     }
 
     fn backward<E: Real>(gradient: &FlexTensor, logits: &FlexTensor, x: &FlexTensor) -> FlexTensor {

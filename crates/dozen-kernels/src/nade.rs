@@ -155,7 +155,7 @@ mod kernel {
 
     /// Hidden units to a task. Hidden units do not see each other, so that a task owns its part of every weight and
     /// the result does not depend on the number of threads; outputs are summed over tasks in order.
-    const UNITS: usize = 64;
+    const UNITS: usize = 128;
 
     /// One task's part of the weights, copied so that its units lie side by side.
     struct Part<E> {

@@ -62,11 +62,14 @@ impl Real for f32 {
 
     /// Cody and Waite's reduction `x = n ln 2 + r`, `|r| <= ln 2 / 2`, then the Taylor polynomial of degree 6 in `r`
     /// (remainder below `r^7 / 7! = 1.2e-7` of the value at the ends, 2 units in the last place), then `2^n` by its
-    /// bits. Clamped to the range of normal numbers, so that there are no branches.
+    /// bits. Held to [-87.3, 88.3], within the range of normal numbers, so that there are no branches.
     #[inline(always)]
     fn exponential(self) -> Self {
-        let x = self.clamp(-87.3, 88.7);
-        let n = (x * std::f32::consts::LOG2_E).round_ties_even();
+        // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the lowest bits.
+        const ROUND: f32 = 12_582_912.0;
+        let x = self.clamp(-87.3, 88.3);
+        let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
+        let n = shifted - ROUND;
         let r = n.mul_add(-0.693_359_4, x);
         let r = n.mul_add(2.121_944_4e-4, r);
         let p = 1.0 / 720.0_f32;
@@ -76,11 +79,8 @@ impl Real for f32 {
         let p = p.mul_add(r, 0.5);
         let p = p.mul_add(r, 1.0);
         let p = p.mul_add(r, 1.0);
-        // SAFETY-free bit trick: n is a whole number in [-126, 128], so that n + 127 fits the exponent's 8 bits;
-        // 2^128 is split in two to stay finite.
-        let half = (n * 0.5).round_ties_even();
-        let scale = |n: f32| f32::from_bits(((n as i32 + 127) << 23) as u32);
-        p * scale(half) * scale(n - half)
+        // n lies in [-126, 127], so that n + 127 is a valid exponent; the shift drops all bits above it.
+        p * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
     }
 
     /// `max(x, 0) + ln(1 + t)` with `t = e^-|x|`, and `ln(1 + t) = 2 artanh(t / (2 + t))` by its series to degree 13:
@@ -131,10 +131,23 @@ impl Real for f64 {
     }
 }
 
-/// The sum of a slice's products with another, in 16 lanes, so that it vectorises; the order is fixed.
+/// Partial sums of a loop that vectorises.
+pub(crate) const LANES: usize = 16;
+
+/// The sum of all lanes, by halves: fixed in its order, and a few instructions.
+#[inline(always)]
+pub(crate) fn sum_lanes<E: Real>(mut lanes: [E; LANES]) -> E {
+    for width in [8, 4, 2, 1] {
+        for lane in 0..width {
+            lanes[lane] += lanes[lane + width];
+        }
+    }
+    lanes[0]
+}
+
+/// The sum of a slice's products with another, in lanes, so that it vectorises; the order is fixed.
 #[inline(always)]
 pub(crate) fn lane_dot<E: Real>(a: &[E], b: &[E]) -> E {
-    const LANES: usize = 16;
     let mut sums = [E::ZERO; LANES];
     let (a_body, a_rest) = a.as_chunks::<LANES>();
     let (b_body, b_rest) = b.as_chunks::<LANES>();
@@ -144,7 +157,7 @@ pub(crate) fn lane_dot<E: Real>(a: &[E], b: &[E]) -> E {
         }
     }
     let rest: E = a_rest.iter().zip(b_rest).map(|(&a, &b)| a * b).sum();
-    sums.into_iter().sum::<E>() + rest
+    sum_lanes(sums) + rest
 }
 
 /// The dot product of two slices of one length, by SIMD; sums in a fixed order.
