@@ -7,15 +7,18 @@
 //! | function | what |
 //! |---|---|
 //! | [`prefix_linear()`] | `x W + b` where output `j` reads only the first `prefix[j]` inputs |
+//! | [`activate`] | activations in one pass |
 //! | [`bernoulli_log_prob`] | log-probability of bits under logits, summed over a row |
 //! | [`dropout()`] | dropout whose mask is a function of a seed |
 //! | [`nade()`] | the running-sum conditionals of NADE |
+//! | [`softmax()`], [`log_softmax`], [`cross_entropy`] | over rows, in one or two passes |
 //! | [`adam_step`] | one step of Adam or AdamW on one parameter, in one pass |
 //!
 //! On slices there is [`dot`].
 //!
 //! `f32` runs fast (SIMD chosen at run time); `f64` runs right, and is what gradients are tested in.
 
+mod activation;
 mod adam;
 mod bernoulli;
 mod dropout;
@@ -24,13 +27,16 @@ mod host;
 mod nade;
 mod prefix_linear;
 mod real;
+mod softmax;
 
+pub use activation::{Activation, activate, activate_reference};
 pub use adam::{AdamStep, adam_step};
 pub use bernoulli::{bernoulli_log_prob, bernoulli_log_prob_reference};
 pub use dropout::{Dropout, dropout};
 pub use nade::{NadeSteps, nade, nade_reference};
 pub use prefix_linear::{Prefix, prefix_linear, prefix_linear_reference};
 pub use real::dot;
+pub use softmax::{cross_entropy, cross_entropy_reference, log_softmax, softmax};
 
 use burn::tensor::Device;
 

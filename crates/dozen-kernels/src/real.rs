@@ -33,6 +33,16 @@ pub(crate) trait Real:
     fn exponential(self) -> Self;
     /// `ln(1 + e^self)`.
     fn softplus(self) -> Self;
+    /// `e^self` over the whole range: zero, subnormal and infinite results, NaN kept.
+    fn exponential_full(self) -> Self;
+    /// `ln self`: `-inf` at zero, NaN below it.
+    fn logarithm(self) -> Self;
+    /// `tanh self`.
+    fn hyperbolic_tangent(self) -> Self;
+    /// `erf self`, to an absolute error of 5e-7 in `f32`.
+    fn error_function(self) -> Self;
+    /// The greater of both; NaN if `self` is.
+    fn at_least(self, other: Self) -> Self;
 
     /// `1 / (1 + e^-self)`.
     #[inline(always)]
@@ -99,6 +109,93 @@ impl Real for f32 {
         let p = p.mul_add(q, 1.0);
         self.max(0.0) + 2.0 * s * p
     }
+
+    /// As [`Real::exponential`], the power of two applied in two halves, so that subnormal and infinite results come
+    /// out of the multiplication itself.
+    #[inline(always)]
+    fn exponential_full(self) -> Self {
+        const ROUND: f32 = 12_582_912.0;
+        let x = self.clamp(-104.0, 89.0);
+        let n = x.mul_add(std::f32::consts::LOG2_E, ROUND) - ROUND;
+        let r = n.mul_add(-0.693_359_4, x);
+        let r = n.mul_add(2.121_944_4e-4, r);
+        let p = 1.0 / 720.0_f32;
+        let p = p.mul_add(r, 1.0 / 120.0);
+        let p = p.mul_add(r, 1.0 / 24.0);
+        let p = p.mul_add(r, 1.0 / 6.0);
+        let p = p.mul_add(r, 0.5);
+        let p = p.mul_add(r, 1.0);
+        let p = p.mul_add(r, 1.0);
+        let half = n.mul_add(0.5, ROUND);
+        let power = |shifted: f32| f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
+        p * power(half) * power(n - (half - ROUND) + ROUND)
+    }
+
+    /// `x = 2^e m` with `m` in `[sqrt(1/2), sqrt(2))`, then the polynomial of Cephes' `logf` (Moshier) in `m - 1`, and
+    /// `e ln 2` in two parts.
+    #[inline(always)]
+    fn logarithm(self) -> Self {
+        let tiny = self < f32::MIN_POSITIVE;
+        let x = if tiny { self * 8_388_608.0 } else { self };
+        // The exponent such that what is left lies in [sqrt(1/2), sqrt(2)).
+        let shift = x.to_bits().wrapping_sub(0x3f35_04f3) & 0xff80_0000;
+        let f = f32::from_bits(x.to_bits().wrapping_sub(shift)) - 1.0;
+        let e = ((shift as i32) >> 23) as f32 - if tiny { 23.0 } else { 0.0 };
+        let z = f * f;
+        let p = 7.037_683_6e-2_f32;
+        let p = p.mul_add(f, -1.151_461_e-1);
+        let p = p.mul_add(f, 1.167_699_87e-1);
+        let p = p.mul_add(f, -1.242_014_1e-1);
+        let p = p.mul_add(f, 1.424_932_3e-1);
+        let p = p.mul_add(f, -1.666_805_7e-1);
+        let p = p.mul_add(f, 2.000_071_4e-1);
+        let p = p.mul_add(f, -2.499_999_4e-1);
+        let p = p.mul_add(f, 3.333_333_1e-1);
+        let y = f * z * p;
+        let y = e.mul_add(-2.121_944_4e-4, y);
+        let y = z.mul_add(-0.5, y);
+        let value = e.mul_add(0.693_359_4, f + y);
+        if self == 0.0 {
+            f32::NEG_INFINITY
+        } else if self == f32::INFINITY {
+            f32::INFINITY
+        } else if self > 0.0 {
+            value
+        } else {
+            f32::NAN
+        }
+    }
+
+    /// Cephes' `tanhf` (Moshier): an odd polynomial below 0.625, `1 - 2 / (e^{2|x|} + 1)` above.
+    #[inline(always)]
+    fn hyperbolic_tangent(self) -> Self {
+        let z = self * self;
+        let p = -5.704_988_7e-3_f32;
+        let p = p.mul_add(z, 2.063_908_9e-2);
+        let p = p.mul_add(z, -5.373_971_6e-2);
+        let p = p.mul_add(z, 1.333_144_2e-1);
+        let p = p.mul_add(z, -3.333_328_2e-1);
+        let near = (p * z).mul_add(self, self);
+        let far = (1.0 - 2.0 / ((2.0 * self.abs()).exponential() + 1.0)).copysign(self);
+        if self.abs() < 0.625 { near } else { far }
+    }
+
+    /// Abramowitz and Stegun 7.1.26.
+    #[inline(always)]
+    fn error_function(self) -> Self {
+        let t = 1.0 / self.abs().mul_add(0.327_591_1, 1.0);
+        let p = 1.061_405_4_f32;
+        let p = p.mul_add(t, -1.453_152_1);
+        let p = p.mul_add(t, 1.421_413_8);
+        let p = p.mul_add(t, -0.284_496_74);
+        let p = p.mul_add(t, 0.254_829_6);
+        (1.0 - p * t * (-self * self).exponential()).copysign(self)
+    }
+
+    #[inline(always)]
+    fn at_least(self, other: Self) -> Self {
+        if self < other { other } else { self }
+    }
 }
 
 impl Real for f64 {
@@ -128,6 +225,31 @@ impl Real for f64 {
     #[inline(always)]
     fn softplus(self) -> Self {
         self.max(0.0) + (-self.abs()).exp().ln_1p()
+    }
+
+    #[inline(always)]
+    fn exponential_full(self) -> Self {
+        self.exp()
+    }
+
+    #[inline(always)]
+    fn logarithm(self) -> Self {
+        self.ln()
+    }
+
+    #[inline(always)]
+    fn hyperbolic_tangent(self) -> Self {
+        self.tanh()
+    }
+
+    #[inline(always)]
+    fn error_function(self) -> Self {
+        libm::erf(self)
+    }
+
+    #[inline(always)]
+    fn at_least(self, other: Self) -> Self {
+        if self < other { other } else { self }
     }
 }
 
@@ -287,6 +409,42 @@ mod tests {
     #[test]
     fn exponential_is_within_three_units_in_the_last_place() {
         assert!(worst(Real::exponential, f64::exp) < 3.0 * f64::from(f32::EPSILON));
+    }
+
+    #[test]
+    fn full_exponential_and_logarithm_hold_over_all_floats() {
+        assert!(worst(Real::exponential_full, f64::exp) < 3.0 * f64::from(f32::EPSILON));
+        for x in [f32::NEG_INFINITY, -200.0, -104.5] {
+            assert_eq!(x.exponential_full(), 0.0, "{x}");
+        }
+        assert_eq!(f32::INFINITY.exponential_full(), f32::INFINITY);
+        assert_eq!(89.0_f32.exponential_full(), f32::INFINITY);
+        assert!((88.7_f32.exponential_full() / 88.7_f32.exp() - 1.0).abs() < 1e-6);
+        assert!((-100.0_f32).exponential_full() > 0.0);
+        assert!(f32::NAN.exponential_full().is_nan() && f32::NAN.logarithm().is_nan());
+        assert!((-1.0_f32).logarithm().is_nan());
+        assert_eq!((0.0_f32.logarithm(), f32::INFINITY.logarithm()), (f32::NEG_INFINITY, f32::INFINITY));
+        // Every exponent, subnormals among them.
+        for bits in (1..f32::INFINITY.to_bits()).step_by(99_991) {
+            let x = f32::from_bits(bits);
+            let truth = f64::from(x).ln();
+            let error = (f64::from(x.logarithm()) - truth).abs();
+            assert!(error <= 2.0 * f64::from(f32::EPSILON) * truth.abs().max(1e-3), "{x}: {error}");
+        }
+    }
+
+    #[test]
+    fn tanh_and_erf_are_within_their_bounds() {
+        for step in -20_000..20_000 {
+            let x = step as f32 * 5e-4;
+            let truth = f64::from(x).tanh();
+            let error = (f64::from(x.hyperbolic_tangent()) - truth).abs();
+            assert!(error <= 2.0 * f64::from(f32::EPSILON) * truth.abs(), "{x}: {error}");
+            let error = (f64::from(x.error_function()) - libm::erf(f64::from(x))).abs();
+            assert!(error < 5e-7, "{x}: {error}");
+        }
+        assert_eq!((1e30_f32.hyperbolic_tangent(), f32::NEG_INFINITY.hyperbolic_tangent()), (1.0, -1.0));
+        assert!(f32::NAN.hyperbolic_tangent().is_nan());
     }
 
     #[test]

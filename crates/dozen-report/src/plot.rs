@@ -222,7 +222,7 @@ fn draw(
         series(&mut chart)?;
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::UpperRight)
+            .position(SeriesLabelPosition::MiddleRight)
             .label_font(("sans-serif", 13).into_font().color(&SOFT))
             .draw()?;
         area.present()
