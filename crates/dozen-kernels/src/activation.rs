@@ -142,7 +142,7 @@ mod kernel {
         match kind {
             Activation::Relu => map(each!(|x, _| x.at_least(E::ZERO)), 0.0),
             Activation::LeakyRelu { slope } => {
-                map(each!(|x, slope| if x < E::ZERO { x * slope } else { x }), slope)
+                map(each!(|x, slope| if x < E::ZERO { x * slope } else { x }), slope);
             }
             Activation::Sigmoid => map(each!(|x, _| x.sigmoid()), 0.0),
             Activation::Tanh => map(each!(|x, _| x.hyperbolic_tangent()), 0.0),

@@ -8,11 +8,17 @@ use crate::real::Real;
 /// The tensor laid out row by row from the start of its storage; itself where it is so already, so that storage which
 /// nothing else holds stays unshared.
 pub(crate) fn contiguous(tensor: FlexTensor) -> FlexTensor {
-    if tensor.is_contiguous() && tensor.layout().start_offset() == 0 {
-        tensor
-    } else {
-        tensor.to_contiguous()
+    let layout = tensor.layout();
+    if tensor.is_contiguous() && layout.start_offset() == 0 {
+        return tensor;
     }
+    // The gradient of a sum is one number seen everywhere.
+    if layout.strides().iter().all(|&stride| stride == 0) && tensor.dtype() == DType::F32 {
+        let value = tensor.storage::<f32>()[layout.start_offset()];
+        let count = layout.num_elements();
+        return FlexTensor::from_data(TensorData::new(vec![value; count], layout.shape().clone()));
+    }
+    tensor.to_contiguous()
 }
 
 /// The elements of a contiguous tensor, row-major.

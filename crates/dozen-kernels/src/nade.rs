@@ -215,7 +215,9 @@ mod kernel {
             let mut stale = true;
             for (taken, given) in steps.ranges() {
                 if stale {
-                    h.iter_mut().zip(&a).for_each(|(h, &a)| *h = a.sigmoid());
+                    for (h, &a) in h.iter_mut().zip(&a) {
+                        *h = a.sigmoid();
+                    }
                     stale = false;
                 }
                 for output in given {
@@ -239,7 +241,9 @@ mod kernel {
         if x == E::ZERO {
             return false;
         }
-        a.iter_mut().zip(w).for_each(|(a, &w)| *a = x.fused(w, *a));
+        for (a, &w) in a.iter_mut().zip(w) {
+            *a = x.fused(w, *a);
+        }
         true
     }
 
@@ -305,7 +309,9 @@ mod kernel {
                     add_input(value, da, &mut dw[input * units..(input + 1) * units]);
                 }
                 if changed {
-                    h.iter_mut().zip(a.iter()).for_each(|(h, &a)| *h = a.sigmoid());
+                    for (h, &a) in h.iter_mut().zip(a.iter()) {
+                        *h = a.sigmoid();
+                    }
                 }
                 dh.fill(E::ZERO);
                 for output in given.clone() {
@@ -319,9 +325,9 @@ mod kernel {
             }
         }
         let mut dc = vec![E::ZERO; units];
-        da.chunks_exact(units).for_each(|da| {
+        for da in da.chunks_exact(units) {
             add_input(E::ONE, da, &mut dc);
-        });
+        }
         Part { units, w: dw, c: dc, v: dv }
     }
 

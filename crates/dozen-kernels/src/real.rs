@@ -150,7 +150,7 @@ impl Real for f32 {
         let p = p.mul_add(f, -1.666_805_7e-1);
         let p = p.mul_add(f, 2.000_071_4e-1);
         let p = p.mul_add(f, -2.499_999_4e-1);
-        let p = p.mul_add(f, 3.333_333_1e-1);
+        let p = p.mul_add(f, 3.333_333e-1);
         let y = f * z * p;
         let y = e.mul_add(-2.121_944_4e-4, y);
         let y = z.mul_add(-0.5, y);
@@ -171,10 +171,10 @@ impl Real for f32 {
     fn hyperbolic_tangent(self) -> Self {
         let z = self * self;
         let p = -5.704_988_7e-3_f32;
-        let p = p.mul_add(z, 2.063_908_9e-2);
+        let p = p.mul_add(z, 2.063_909e-2);
         let p = p.mul_add(z, -5.373_971_6e-2);
         let p = p.mul_add(z, 1.333_144_2e-1);
-        let p = p.mul_add(z, -3.333_328_2e-1);
+        let p = p.mul_add(z, -3.333_328e-1);
         let near = (p * z).mul_add(self, self);
         let far = (1.0 - 2.0 / ((2.0 * self.abs()).exponential() + 1.0)).copysign(self);
         if self.abs() < 0.625 { near } else { far }
@@ -295,6 +295,9 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// Runs a loop compiled for the best instruction set that this machine has.
+///
+/// Inside, write `for` loops and call `#[inline(always)]` functions: a closure given to `for_each` or `map` may be
+/// compiled apart, without the instruction set, and then each fused multiply-add becomes a call.
 pub(crate) fn vectorized<R>(body: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(body)
 }

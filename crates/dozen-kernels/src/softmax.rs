@@ -137,8 +137,12 @@ mod kernel {
                 vectorized(
                     #[inline(always)]
                     || {
-                        let rows = y.chunks_exact_mut(columns).zip(x.chunks_exact(columns));
-                        rows.enumerate().for_each(|(row, (y, x))| f(task * block + row, y, x));
+                        // A loop, not `for_each`: its closure might be compiled without the instruction set.
+                        for (row, (y, x)) in
+                            y.chunks_exact_mut(columns).zip(x.chunks_exact(columns)).enumerate()
+                        {
+                            f(task * block + row, y, x);
+                        }
                     },
                 );
             },
@@ -183,12 +187,18 @@ mod kernel {
                 match form {
                     Form::LogSoftmax => {
                         let shift = max + exponential_sum(x, max).logarithm();
-                        y.iter_mut().zip(x).for_each(|(y, &x)| *y = x - shift);
+                        for (y, &x) in y.iter_mut().zip(x) {
+                            *y = x - shift;
+                        }
                     }
                     Form::Softmax => {
-                        y.iter_mut().zip(x).for_each(|(y, &x)| *y = (x - max).exponential_full());
+                        for (y, &x) in y.iter_mut().zip(x) {
+                            *y = (x - max).exponential_full();
+                        }
                         let scale = E::ONE / total(y);
-                        y.iter_mut().for_each(|y| *y *= scale);
+                        for y in y.iter_mut() {
+                            *y *= scale;
+                        }
                     }
                 }
             },
@@ -220,11 +230,15 @@ mod kernel {
             |_, dx, y| match form {
                 Form::LogSoftmax => {
                     let sum = total(dx);
-                    dx.iter_mut().zip(y).for_each(|(dx, &y)| *dx -= y.exponential_full() * sum);
+                    for (dx, &y) in dx.iter_mut().zip(y) {
+                        *dx -= y.exponential_full() * sum;
+                    }
                 }
                 Form::Softmax => {
                     let product = crate::real::lane_dot(dx, y);
-                    dx.iter_mut().zip(y).for_each(|(dx, &y)| *dx = y * (*dx - product));
+                    for (dx, &y) in dx.iter_mut().zip(y) {
+                        *dx = y * (*dx - product);
+                    }
                 }
             },
         );
@@ -263,9 +277,13 @@ mod kernel {
             #[inline(always)]
             |row, dx, x| {
                 let max = maximum(x);
-                dx.iter_mut().zip(x).for_each(|(dx, &x)| *dx = (x - max).exponential_full());
+                for (dx, &x) in dx.iter_mut().zip(x) {
+                    *dx = (x - max).exponential_full();
+                }
                 let scale = gradient[row] / total(dx);
-                dx.iter_mut().for_each(|dx| *dx *= scale);
+                for dx in dx.iter_mut() {
+                    *dx *= scale;
+                }
                 dx[targets[row]] -= gradient[row];
             },
         );

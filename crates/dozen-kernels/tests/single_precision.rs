@@ -5,8 +5,10 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use dozen_kernels::*;
 
+type Exact = fn(f64) -> f64;
+
 /// Each activation and its exact value.
-fn activations() -> [(Activation, fn(f64) -> f64); 9] {
+fn activations() -> [(Activation, Exact); 9] {
     [
         (Activation::Relu, |x| x.max(0.0)),
         (Activation::LeakyRelu { slope: 0.1 }, |x| if x < 0.0 { f64::from(0.1_f32) * x } else { x }),

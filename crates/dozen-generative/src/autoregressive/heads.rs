@@ -5,7 +5,7 @@
 //! - a real value: `p(x) = sum_m softmax(a)_m N(x; mu_m, e^{2 s_m})` (Uria et al. 2013, eq. 6).
 
 use burn::tensor::{Device, Int, Tensor, activation};
-use dozen_kernels::bernoulli_log_prob;
+use dozen_kernels::{Activation, activate, bernoulli_log_prob};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use rand_distr::{Distribution, StandardNormal};
@@ -70,10 +70,7 @@ fn select(tensor: Tensor<2>, indices: &[usize], device: &Device) -> Tensor<2> {
 fn group_log_prob(variable: Variable, outputs: Tensor<2>, cells: Tensor<2>, mixtures: usize) -> Tensor<2> {
     let [rows, count] = cells.dims();
     match variable {
-        Variable::Binary => {
-            let softplus = activation::relu(outputs.clone()) + outputs.clone().abs().neg().exp().log1p();
-            cells * outputs - softplus
-        }
+        Variable::Binary => cells * outputs.clone() - activate(outputs, Activation::Softplus),
         Variable::Categorical { levels } => {
             let logits = outputs.reshape([rows, count, levels]);
             let codes = cells.reshape([rows, count, 1]).int();

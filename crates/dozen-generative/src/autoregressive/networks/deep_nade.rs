@@ -1,8 +1,8 @@
 //! The order-agnostic NADE, one or several hidden layers deep (Uria, Murray, Larochelle 2014).
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, activation};
-use dozen_kernels::{Dropout, Prefix, dropout};
+use burn::tensor::{Device, Tensor};
+use dozen_kernels::{Activation, Dropout, Prefix, activate, dropout};
 use dozen_nn::PrefixLinear;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -105,7 +105,7 @@ impl DeepNade {
     /// From the first layer's sums to the outputs.
     fn rest(&self, mut h: Tensor<2>, drop: Dropout) -> Tensor<2> {
         for (depth, layer) in self.layers[1..].iter().enumerate() {
-            h = layer.forward(dropout(activation::relu(h), drop.at(1 + depth as u64, 1.0)));
+            h = layer.forward(dropout(activate(h, Activation::Relu), drop.at(1 + depth as u64, 1.0)));
         }
         h
     }

@@ -1,8 +1,8 @@
 //! MADE along one order (Germain et al. 2015), and FVSBN, which is its direct connections alone.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, activation};
-use dozen_kernels::{Dropout, Prefix, dropout};
+use burn::tensor::{Device, Tensor};
+use dozen_kernels::{Activation, Dropout, Prefix, activate, dropout};
 use dozen_nn::PrefixLinear;
 
 use crate::autoregressive::layout::{Layout, offsets};
@@ -62,7 +62,7 @@ impl Made {
         let direct = self.direct.as_ref().map(|layer| layer.forward(inputs.clone()));
         let mut h = dropout(inputs, drop.at(0, 0.5));
         for (depth, layer) in self.hidden.iter().enumerate() {
-            h = dropout(activation::relu(layer.forward(h)), drop.at(1 + depth as u64, 1.0));
+            h = dropout(activate(layer.forward(h), Activation::Relu), drop.at(1 + depth as u64, 1.0));
         }
         match (&self.output, direct) {
             (Some(output), Some(direct)) => output.forward(h) + direct,

@@ -1,8 +1,8 @@
 //! MADE over several orders with shared weights: one set of masks for each order (Germain et al. 2015, section 4.2).
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Distribution, Tensor, TensorData, activation};
-use dozen_kernels::{Dropout, dropout};
+use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use dozen_kernels::{Activation, Dropout, activate, dropout};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
@@ -82,7 +82,7 @@ impl AgnosticMade {
         for (depth, (weight, bias)) in layers.into_iter().enumerate() {
             h = h.matmul(weight) + bias.unsqueeze();
             if depth < last {
-                h = dropout(activation::relu(h), drop.at(1 + depth as u64, 1.0));
+                h = dropout(activate(h, Activation::Relu), drop.at(1 + depth as u64, 1.0));
             }
         }
         match direct {

@@ -1,8 +1,8 @@
 //! A one-hidden-layer network for each variable (Bengio and Bengio 1999).
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Distribution, Int, Tensor, activation};
-use dozen_kernels::{Dropout, Prefix, dropout};
+use burn::tensor::{Device, Distribution, Int, Tensor};
+use dozen_kernels::{Activation, Dropout, Prefix, activate, dropout};
 use dozen_nn::PrefixLinear;
 
 use crate::autoregressive::layout::{Layout, offsets};
@@ -45,7 +45,7 @@ impl PerVariable {
         let [rows, _] = inputs.dims();
         let [outputs, units] = self.v.dims();
         let h = self.hidden.forward(dropout(inputs, drop.at(0, 0.5)));
-        let h = dropout(activation::relu(h), drop.at(1, 1.0));
+        let h = dropout(activate(h, Activation::Relu), drop.at(1, 1.0));
         let h = h.reshape([rows as i32, -1, units as i32]);
         // Where each variable has one output, output and variable are the same thing.
         let h: Tensor<3> = if self.owner.len() == h.dims()[1] {
