@@ -7,7 +7,10 @@ use std::time::Instant;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Distribution, Int, Tensor};
-use dozen_kernels::*;
+use dozen_kernels::{
+    Activation, AdamStep, Prefix, activate, activate_reference, adam_step, bernoulli_log_prob, cross_entropy,
+    cross_entropy_reference, log_softmax, prefix_linear, softmax,
+};
 
 fn main() {
     let mut arguments = std::env::args().skip(1);

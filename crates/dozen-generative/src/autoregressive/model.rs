@@ -14,7 +14,8 @@ use super::layout::{Layout, to_host, to_tensor};
 use super::networks::Network;
 use super::{Config, FAMILY};
 
-/// Values to a piece of a larger matrix; pieces are evaluated in parallel.
+/// Values of the widest layer in a piece of a larger matrix, so that they stay in a core's cache; pieces are evaluated in
+/// parallel.
 const PIECE: usize = 1 << 17;
 
 /// A trained model.
@@ -94,7 +95,10 @@ impl Model {
     }
 
     fn by_piece(&self, cells: &Matrix, evaluate: impl Fn(Matrix) -> Vec<f64> + Sync) -> Vec<f64> {
-        let pieces: Vec<Matrix> = cells.chunks(PIECE / cells.columns()).collect();
+        let outputs = self.layout.output_sizes().iter().sum();
+        let widest =
+            self.config.model.hidden.iter().copied().max().unwrap_or(0).max(cells.columns()).max(outputs);
+        let pieces: Vec<Matrix> = cells.chunks((PIECE / widest).max(16)).collect();
         pieces.into_par_iter().flat_map_iter(|piece| evaluate(self.layout.arrange(&piece))).collect()
     }
 
