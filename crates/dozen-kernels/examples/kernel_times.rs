@@ -8,9 +8,14 @@ use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use dozen_kernels::{
-    Activation, AdamStep, Prefix, activate, activate_reference, adam_step, bernoulli_log_prob, cross_entropy,
-    cross_entropy_reference, log_softmax, prefix_linear, softmax,
+    Activation, AdamStep, Depthwise, Prefix, activate, activate_reference, adam_step, bernoulli_log_prob,
+    cross_entropy, cross_entropy_reference, depthwise_conv2d, log_softmax, pointwise_conv2d, prefix_linear,
+    softmax,
 };
+
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -100,6 +105,19 @@ fn time_row(row: &str, burn: bool, backward: bool) -> Option<f64> {
             let options = ConvOptions::new([stride; 2], [pad; 2], [dilation; 2], groups);
             let (x, w) =
                 (random([batch, inputs, side, side]), random([outputs, inputs / groups, kernel, kernel]));
+            if !burn && kernel == 1 && groups == 1 {
+                let w = w.reshape([outputs as i32, inputs as i32, 1, 1]);
+                return Some(timed([x, w], backward, |[x, w]| {
+                    pointwise_conv2d(x, w.reshape([outputs, inputs]))
+                }));
+            }
+            if !burn && groups == inputs && groups == outputs {
+                let geometry = Depthwise { stride, padding: pad, dilation };
+                let f = |[x, w]: [Tensor<4>; 2]| {
+                    depthwise_conv2d(x, w.reshape([inputs, kernel, kernel]), geometry)
+                };
+                return Some(timed([x, w], backward, f));
+            }
             timed([x, w], backward, |[x, w]| conv2d(x, w, None, options.clone()))
         }
         "mlp" if backward => median(mlp_step(number(1))),

@@ -94,7 +94,7 @@ mod kernel {
 
         fn activate_gradient(output_gradient: FlexTensor, x: FlexTensor, kind: Activation) -> FlexTensor {
             let (gradient, x) = (contiguous(output_gradient), contiguous(x));
-            by_type!(&x, backward(&gradient, &x, kind))
+            by_type!(&x, backward(gradient, &x, kind))
         }
     }
 
@@ -134,8 +134,7 @@ mod kernel {
 
     fn forward<E: Real>(x: &FlexTensor, kind: Activation) -> FlexTensor {
         let values = elements::<E>(x);
-        let mut y = Vec::with_capacity(values.len());
-        y.resize(values.len(), E::ZERO);
+        let mut y = vec![E::ZERO; values.len()];
         let mut map = |f: fn(&mut [E], &[E], E), parameter: f64| {
             y.par_chunks_mut(TASK).zip(values.par_chunks(TASK)).for_each(|(y, x)| f(y, x, E::of(parameter)));
         };
@@ -155,9 +154,10 @@ mod kernel {
         tensor(y, x.layout().shape().clone())
     }
 
-    fn backward<E: Real>(gradient: &FlexTensor, x: &FlexTensor, kind: Activation) -> FlexTensor {
+    /// In place of the gradient, where nothing else holds it.
+    fn backward<E: Real>(mut gradient: FlexTensor, x: &FlexTensor, kind: Activation) -> FlexTensor {
         let values = elements::<E>(x);
-        let mut dx = elements::<E>(gradient).to_vec();
+        let dx = &mut gradient.storage_mut::<E>()[..values.len()];
         // Each takes the slope at x times the gradient that stands in the output.
         let mut map = |f: fn(&mut [E], &[E], E), parameter: f64| {
             dx.par_chunks_mut(TASK)
@@ -195,7 +195,7 @@ mod kernel {
             Activation::Exp => map(each!(*, |x, _| x.exponential_full()), 0.0),
             Activation::Log => map(each!(*, |x, _| E::ONE / x), 0.0),
         }
-        tensor(dx, x.layout().shape().clone())
+        gradient
     }
 
     /// `Phi(x) = (1 + erf(x / sqrt 2)) / 2`.

@@ -106,7 +106,7 @@ mod kernel {
 
         fn softmax_form_gradient(output_gradient: FlexTensor, output: FlexTensor, form: Form) -> FlexTensor {
             let (gradient, output) = (contiguous(output_gradient), contiguous(output));
-            by_type!(&output, backward(&gradient, &output, form))
+            by_type!(&output, backward(gradient, &output, form))
         }
 
         fn cross_entropy(x: FlexTensor, targets: Targets) -> FlexTensor {
@@ -218,12 +218,12 @@ mod kernel {
         sum_lanes(lanes) + rest.iter().copied().sum::<E>()
     }
 
-    /// From the output `y`: `dx = y (dy - dy . y)` for softmax, `dx = dy - e^y sum(dy)` for log-softmax.
-    fn backward<E: Real>(gradient: &FlexTensor, output: &FlexTensor, form: Form) -> FlexTensor {
+    /// In place of the gradient, from the output `y`: `dx = y (dy - dy . y)` for softmax, `dx = dy - e^y sum(dy)` for log-softmax.
+    fn backward<E: Real>(mut gradient: FlexTensor, output: &FlexTensor, form: Form) -> FlexTensor {
         let columns = size(output, 1);
-        let mut dx = elements::<E>(gradient).to_vec();
+        let count = elements::<E>(output).len();
         by_rows(
-            &mut dx,
+            &mut gradient.storage_mut::<E>()[..count],
             elements(output),
             columns,
             #[inline(always)]
@@ -242,7 +242,7 @@ mod kernel {
                 }
             },
         );
-        tensor(dx, output.layout().shape().clone())
+        gradient
     }
 
     fn entropy<E: Real>(x: &FlexTensor, targets: &Targets) -> FlexTensor {

@@ -220,3 +220,54 @@ fn softmax_log_softmax_and_cross_entropy_equal_burns() {
         );
     }
 }
+
+/// As [`assert_same`], for images and their filters.
+fn assert_same_images<const D: usize>(
+    x: Tensor<4>,
+    w: Tensor<D>,
+    kernel: impl Fn(Tensor<4>, Tensor<D>) -> Tensor<4>,
+    reference: impl Fn(Tensor<4>, Tensor<D>) -> Tensor<4>,
+) {
+    let tracked = || (x.clone().detach().require_grad(), w.clone().detach().require_grad());
+    let (left, right) = (tracked(), tracked());
+    let (y, expected) = (kernel(left.0.clone(), left.1.clone()), reference(right.0.clone(), right.1.clone()));
+    close(y.clone().inner(), expected.clone().inner());
+    let weights = random(y.dims());
+    let gradients = (y * weights.clone()).sum().backward();
+    let expected = (expected * weights).sum().backward();
+    close(left.0.grad(&gradients).unwrap(), right.0.grad(&expected).unwrap());
+    close(left.1.grad(&gradients).unwrap(), right.1.grad(&expected).unwrap());
+}
+
+#[test]
+fn pointwise_convolution_equals_burns() {
+    for (shape, outputs) in [([1, 1, 1, 1], 1), ([2, 5, 3, 4], 7), ([3, 24, 9, 9], 16)] {
+        let w = random([outputs, shape[1]]);
+        assert_same_images(random(shape), w.clone(), pointwise_conv2d, pointwise_conv2d_reference);
+        // A view: height and width exchanged.
+        let turned = |x: Tensor<4>| x.swap_dims(2, 3);
+        assert_same_images(
+            random(shape),
+            w,
+            |x, w| pointwise_conv2d(turned(x), w),
+            |x, w| pointwise_conv2d_reference(turned(x), w),
+        );
+    }
+}
+
+#[test]
+fn depthwise_convolution_equals_burns() {
+    for taps in [1, 3, 5] {
+        for (stride, dilation) in [(1, 1), (2, 1), (1, 2), (3, 2), (2, 3)] {
+            for padding in [0, 1, dilation * (taps - 1) / 2, 4] {
+                let geometry = Depthwise { stride, padding, dilation };
+                assert_same_images(
+                    random([2, 3, 14, 17]),
+                    random([3, taps, taps]),
+                    |x, w| depthwise_conv2d(x, w, geometry),
+                    |x, w| depthwise_conv2d_reference(x, w, geometry),
+                );
+            }
+        }
+    }
+}

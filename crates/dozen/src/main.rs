@@ -11,6 +11,10 @@ use std::process::ExitCode;
 use crate::args::{Command, Invocation};
 use crate::output::Failure;
 
+/// Tensors come and go many times a second; the system's allocator would give their pages back each time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match Invocation::from_environment().and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
