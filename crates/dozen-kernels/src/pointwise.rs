@@ -32,9 +32,10 @@ mod kernel {
     use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor};
     use burn::tensor::Tensor;
     use burn_flex::FlexTensor;
+    use rayon::prelude::*;
 
     use crate::host::{by_type, contiguous, elements, size, tensor};
-    use crate::real::{Block, Real, matmul};
+    use crate::real::{Block, Real, matmul_here};
 
     #[backend_extension(Flex, Autodiff)]
     pub(super) trait PointwiseOps: Backend {
@@ -83,35 +84,32 @@ mod kernel {
         let block = if turned { block.transposed() } else { block };
         let outputs = block.rows;
         let mut y: Vec<E> = vec![E::ZERO; batch * outputs * pixels];
-        for image in 0..batch {
-            matmul(
-                (&mut y[image * outputs * pixels..][..outputs * pixels], Block::whole(outputs, pixels)),
-                (elements(weight), block),
-                (&elements(x)[image * inputs * pixels..][..inputs * pixels], Block::whole(inputs, pixels)),
-                false,
-            );
-        }
+        let images = y.par_chunks_mut(outputs * pixels).zip(elements::<E>(x).par_chunks(inputs * pixels));
+        images.for_each(|(y, x)| {
+            let (y_block, x_block) = (Block::whole(outputs, pixels), Block::whole(inputs, pixels));
+            matmul_here((y, y_block), (elements(weight), block), (x, x_block));
+        });
         tensor(y, [batch, outputs, height, width])
     }
 
-    /// `dW = sum_n dy_n x_n^T`.
+    /// `dW = sum_n dy_n x_n^T`, images side by side and summed in order.
     fn weight_gradient<E: Real>(dy: &FlexTensor, x: &FlexTensor) -> FlexTensor {
-        let (batch, outputs, inputs) = (size(dy, 0), size(dy, 1), size(x, 1));
+        let (outputs, inputs) = (size(dy, 1), size(x, 1));
         let pixels = size(x, 2) * size(x, 3);
+        let images =
+            elements::<E>(dy).par_chunks(outputs * pixels).zip(elements::<E>(x).par_chunks(inputs * pixels));
+        let by_image: Vec<Vec<E>> = images
+            .map(|(dy, x)| {
+                let mut dw = vec![E::ZERO; outputs * inputs];
+                let x_block = Block::whole(inputs, pixels).transposed();
+                let dw_block = Block::whole(outputs, inputs);
+                matmul_here((&mut dw, dw_block), (dy, Block::whole(outputs, pixels)), (x, x_block));
+                dw
+            })
+            .collect();
         let mut dw: Vec<E> = vec![E::ZERO; outputs * inputs];
-        for image in 0..batch {
-            matmul(
-                (&mut dw, Block::whole(outputs, inputs)),
-                (
-                    &elements(dy)[image * outputs * pixels..][..outputs * pixels],
-                    Block::whole(outputs, pixels),
-                ),
-                (
-                    &elements(x)[image * inputs * pixels..][..inputs * pixels],
-                    Block::whole(inputs, pixels).transposed(),
-                ),
-                true,
-            );
+        for image in &by_image {
+            dw.iter_mut().zip(image).for_each(|(dw, &part)| *dw += part);
         }
         tensor(dw, [outputs, inputs])
     }

@@ -351,13 +351,25 @@ impl Block {
 /// From this many multiplications on, a product is worth two threads.
 const PARALLEL_FROM: usize = 1 << 21;
 
-/// `c = a b`, or `c += a b` when `accumulate`, on blocks of slices.
+/// `c = a b`, or `c += a b` when `accumulate`, on blocks of slices; large products on all threads.
+pub(crate) fn matmul<E: Real>(c: (&mut [E], Block), a: (&[E], Block), b: (&[E], Block), accumulate: bool) {
+    let work = a.1.rows * a.1.columns * b.1.columns;
+    let parallelism = if work >= PARALLEL_FROM { Parallelism::Rayon(0) } else { Parallelism::None };
+    multiply(c, a, b, accumulate, parallelism);
+}
+
+/// [`matmul`] on the calling thread, for products that run side by side.
+pub(crate) fn matmul_here<E: Real>(c: (&mut [E], Block), a: (&[E], Block), b: (&[E], Block)) {
+    multiply(c, a, b, false, Parallelism::None);
+}
+
 #[expect(unsafe_code, reason = "the gemm crate takes pointers")]
-pub(crate) fn matmul<E: Real>(
+fn multiply<E: Real>(
     (c, c_block): (&mut [E], Block),
     (a, a_block): (&[E], Block),
     (b, b_block): (&[E], Block),
     accumulate: bool,
+    parallelism: Parallelism,
 ) {
     let (m, k, n) = (a_block.rows, a_block.columns, b_block.columns);
     assert_eq!((c_block.rows, c_block.columns, b_block.rows), (m, n, k), "shapes of a product");
@@ -365,7 +377,6 @@ pub(crate) fn matmul<E: Real>(
     if m == 0 || n == 0 {
         return;
     }
-    let parallelism = if m * n * k >= PARALLEL_FROM { Parallelism::Rayon(0) } else { Parallelism::None };
     // SAFETY: `end` bounds the largest offset that each block's shape and strides reach, and the assertion above
     // keeps it inside its slice; all offsets are non-negative. `c` is borrowed mutably, so that it overlaps neither
     // `a` nor `b`, and distinct (i, j) of `c` are distinct elements because blocks are parts of row-major matrices.
