@@ -21,8 +21,8 @@ use crate::data::{ReadArguments, TrainingData};
 use crate::output::{Failure, Results, print_text};
 use crate::training::{self, TrainingArguments};
 
-/// Rows read and scored at a time.
-const CHUNK_ROWS: usize = 1 << 16;
+/// Cells read and scored at a time: few enough to stay in the caches between reading, encoding and the network.
+const CHUNK_CELLS: usize = 1 << 20;
 
 /// What to do with autoregressive models.
 #[derive(Subcommand, Debug)]
@@ -301,7 +301,8 @@ fn open(model: &Path, context: &Context) -> Result<Model, Failure> {
 impl OnData {
     fn tables(&self, model: &Model, context: &Context) -> Result<TableReader, Failure> {
         let options = self.read.options(context.seed(), model.config().columns.text_columns());
-        Ok(open_table(&self.data, &options, CHUNK_ROWS)?)
+        let rows = (CHUNK_CELLS / model.config().columns.columns.len()).max(256);
+        Ok(open_table(&self.data, &options, rows)?)
     }
 }
 
