@@ -31,7 +31,7 @@ mod kernel {
     use burn_flex::FlexTensor;
     use rayon::prelude::*;
 
-    use crate::host::{by_type, contiguous, elements, size, tensor};
+    use crate::host::{by_type, contiguous, elements, rows_per_task, size, tensor};
     use crate::real::{LANES, Real, sum_lanes, vectorized};
 
     #[backend_extension(Flex, Autodiff)]
@@ -64,11 +64,6 @@ mod kernel {
             let (gradient, logits, x) = (contiguous(output_gradient), contiguous(logits), contiguous(x));
             by_type!(&logits, backward(&gradient, &logits, &x))
         }
-    }
-
-    /// Rows to a task, so that tasks are worth their start.
-    fn rows_per_task(columns: usize) -> usize {
-        (16_384 / columns.max(1)).max(1)
     }
 
     fn forward<E: Real>(logits: &FlexTensor, x: &FlexTensor) -> FlexTensor {

@@ -32,6 +32,11 @@ pub(crate) fn tensor<E: Real>(elements: Vec<E>, shape: impl Into<Shape>) -> Flex
     FlexTensor::from_data(TensorData::new(elements, shape))
 }
 
+/// Rows to a task, so that tasks are worth their start.
+pub(crate) fn rows_per_task(columns: usize) -> usize {
+    (16_384 / columns.max(1)).max(1)
+}
+
 /// The size of dimension `index`.
 pub(crate) fn size(tensor: &FlexTensor, index: usize) -> usize {
     tensor.layout().shape()[index]

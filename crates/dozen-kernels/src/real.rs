@@ -80,15 +80,7 @@ impl Real for f32 {
         let x = self.clamp(-87.3, 88.3);
         let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
         let n = shifted - ROUND;
-        let r = n.mul_add(-0.693_359_4, x);
-        let r = n.mul_add(2.121_944_4e-4, r);
-        let p = 1.0 / 720.0_f32;
-        let p = p.mul_add(r, 1.0 / 120.0);
-        let p = p.mul_add(r, 1.0 / 24.0);
-        let p = p.mul_add(r, 1.0 / 6.0);
-        let p = p.mul_add(r, 0.5);
-        let p = p.mul_add(r, 1.0);
-        let p = p.mul_add(r, 1.0);
+        let p = exponential_of_rest(x, n);
         // n lies in [-126, 127], so that n + 127 is a valid exponent; the shift drops all bits above it.
         p * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
     }
@@ -117,15 +109,7 @@ impl Real for f32 {
         const ROUND: f32 = 12_582_912.0;
         let x = self.clamp(-104.0, 89.0);
         let n = x.mul_add(std::f32::consts::LOG2_E, ROUND) - ROUND;
-        let r = n.mul_add(-0.693_359_4, x);
-        let r = n.mul_add(2.121_944_4e-4, r);
-        let p = 1.0 / 720.0_f32;
-        let p = p.mul_add(r, 1.0 / 120.0);
-        let p = p.mul_add(r, 1.0 / 24.0);
-        let p = p.mul_add(r, 1.0 / 6.0);
-        let p = p.mul_add(r, 0.5);
-        let p = p.mul_add(r, 1.0);
-        let p = p.mul_add(r, 1.0);
+        let p = exponential_of_rest(x, n);
         let half = n.mul_add(0.5, ROUND);
         let power = |shifted: f32| f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
         p * power(half) * power(n - (half - ROUND) + ROUND)
@@ -251,6 +235,21 @@ impl Real for f64 {
     fn at_least(self, other: Self) -> Self {
         if self < other { other } else { self }
     }
+}
+
+/// `e^{x - n ln 2}` for `|x - n ln 2| <= ln 2 / 2`: `ln 2` in two parts (Cody and Waite), then the Taylor polynomial of
+/// degree 6.
+#[inline(always)]
+fn exponential_of_rest(x: f32, n: f32) -> f32 {
+    let r = n.mul_add(-0.693_359_4, x);
+    let r = n.mul_add(2.121_944_4e-4, r);
+    let p = 1.0 / 720.0_f32;
+    let p = p.mul_add(r, 1.0 / 120.0);
+    let p = p.mul_add(r, 1.0 / 24.0);
+    let p = p.mul_add(r, 1.0 / 6.0);
+    let p = p.mul_add(r, 0.5);
+    let p = p.mul_add(r, 1.0);
+    p.mul_add(r, 1.0)
 }
 
 /// Partial sums of a loop that vectorises.

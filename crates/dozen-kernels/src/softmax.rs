@@ -53,7 +53,7 @@ mod kernel {
     use burn_flex::FlexTensor;
     use rayon::prelude::*;
 
-    use crate::host::{by_type, contiguous, elements, size, tensor};
+    use crate::host::{by_type, contiguous, elements, rows_per_task, size, tensor};
     use crate::real::{LANES, Real, sum_lanes, vectorized};
 
     /// Which of the row's functions.
@@ -122,11 +122,6 @@ mod kernel {
             let (gradient, x) = (contiguous(output_gradient), contiguous(x));
             by_type!(&x, entropy_gradient(&gradient, &x, &targets))
         }
-    }
-
-    /// Rows to a task, so that tasks are worth their start.
-    fn rows_per_task(columns: usize) -> usize {
-        (16_384 / columns.max(1)).max(1)
     }
 
     /// Runs a function on each row of the output and the input, rows in parallel.

@@ -78,6 +78,12 @@ impl Layout {
         self.variables.iter().map(|v| v.outputs(self.mixtures)).collect()
     }
 
+    /// The position of the variable of each output.
+    pub(crate) fn output_positions(&self) -> Vec<usize> {
+        let sizes = self.output_sizes();
+        (0..self.len()).flat_map(|position| std::iter::repeat_n(position, sizes[position])).collect()
+    }
+
     /// Cells `[rows, columns]` rearranged by position.
     pub(crate) fn arrange(&self, cells: &Matrix) -> Matrix {
         if self.order.iter().enumerate().all(|(position, &column)| position == column) {

@@ -36,12 +36,7 @@ impl Made {
         let degrees: Vec<Vec<usize>> = hidden.iter().map(|&units| even_degrees(units, n)).collect();
         let input_ends = offsets(&layout.input_sizes());
         // What each output may see: everything of degree below its own variable's place, from 1.
-        let seen: Vec<usize> = layout
-            .output_sizes()
-            .iter()
-            .enumerate()
-            .flat_map(|(position, &size)| vec![position; size])
-            .collect();
+        let seen = layout.output_positions();
         let mut layers: Vec<PrefixLinear> = Vec::new();
         for (depth, degrees_here) in degrees.iter().enumerate() {
             let prefix = match depth {

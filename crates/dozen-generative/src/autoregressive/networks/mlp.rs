@@ -25,12 +25,7 @@ impl PerVariable {
         let input_ends = offsets(&layout.input_sizes());
         let n = layout.len();
         let lengths = (0..n).flat_map(|position| vec![input_ends[position]; units]).collect();
-        let owner: Vec<i64> = layout
-            .output_sizes()
-            .iter()
-            .enumerate()
-            .flat_map(|(position, &size)| vec![position as i64; size])
-            .collect();
+        let owner: Vec<i64> = layout.output_positions().into_iter().map(|position| position as i64).collect();
         let bound = (6.0 / units as f64).sqrt();
         let v = Tensor::random([owner.len(), units], Distribution::Uniform(-bound, bound), device);
         Self {

@@ -39,12 +39,7 @@ impl Nade {
             Param::from_tensor(Tensor::random(shape, Distribution::Uniform(-bound, bound), device).detach())
         };
         let zeros = |size: usize| Param::from_tensor(Tensor::<1>::zeros([size], device));
-        let seen: Vec<usize> = layout
-            .output_sizes()
-            .iter()
-            .enumerate()
-            .flat_map(|(position, &size)| vec![position; size])
-            .collect();
+        let seen = layout.output_positions();
         Self {
             w: uniform([inputs, hidden], bound),
             c: zeros(hidden),
