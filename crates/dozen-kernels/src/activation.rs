@@ -58,7 +58,12 @@ pub fn activate_reference<const D: usize>(x: Tensor<D>, kind: Activation) -> Ten
 }
 
 #[cfg(feature = "flex")]
+pub(crate) use kernel::{ActivationOps, apply};
+
+#[cfg(feature = "flex")]
 mod kernel {
+    use std::mem::MaybeUninit;
+
     use burn::backend::autodiff::checkpoint::base::Checkpointer;
     use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
     use burn::backend::autodiff::grads::Gradients;
@@ -69,11 +74,12 @@ mod kernel {
     use rayon::prelude::*;
 
     use super::Activation;
-    use crate::host::{by_type, contiguous, elements, tensor};
+    use crate::function::{Function, with_function};
+    use crate::host::{by_type, contiguous, elements, fill, tensor, uniform};
     use crate::real::{Real, vectorized};
 
     #[backend_extension(Flex, Autodiff)]
-    pub(super) trait ActivationOps: Backend {
+    pub(crate) trait ActivationOps: Backend {
         fn activate(x: FloatTensor<Self>, kind: Activation) -> FloatTensor<Self>;
         fn activate_gradient(
             output_gradient: FloatTensor<Self>,
@@ -93,40 +99,9 @@ mod kernel {
         }
 
         fn activate_gradient(output_gradient: FlexTensor, x: FlexTensor, kind: Activation) -> FlexTensor {
-            let (gradient, x) = (contiguous(output_gradient), contiguous(x));
-            by_type!(&x, backward(gradient, &x, kind))
+            let x = contiguous(x);
+            by_type!(&x, backward(output_gradient, &x, kind))
         }
-    }
-
-    /// A function over slices that sets (or with `*` multiplies) each output by an expression of the input, compiled for
-    /// the best instruction set.
-    macro_rules! each {
-        (|$x:ident, $parameter:pat_param| $value:expr) => {
-            |y: &mut [E], x: &[E], parameter: E| {
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        for (y, &$x) in y.iter_mut().zip(x) {
-                            let $parameter = parameter;
-                            *y = $value;
-                        }
-                    },
-                )
-            }
-        };
-        (*, |$x:ident, $parameter:pat_param| $value:expr) => {
-            |y: &mut [E], x: &[E], parameter: E| {
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        for (y, &$x) in y.iter_mut().zip(x) {
-                            let $parameter = parameter;
-                            *y *= $value;
-                        }
-                    },
-                )
-            }
-        };
     }
 
     /// Values to a task: their input and output fit the second cache of a core.
@@ -134,74 +109,84 @@ mod kernel {
 
     fn forward<E: Real>(x: &FlexTensor, kind: Activation) -> FlexTensor {
         let values = elements::<E>(x);
-        let mut y = vec![E::ZERO; values.len()];
-        let mut map = |f: fn(&mut [E], &[E], E), parameter: f64| {
-            y.par_chunks_mut(TASK).zip(values.par_chunks(TASK)).for_each(|(y, x)| f(y, x, E::of(parameter)));
-        };
-        match kind {
-            Activation::Relu => map(each!(|x, _| x.at_least(E::ZERO)), 0.0),
-            Activation::LeakyRelu { slope } => {
-                map(each!(|x, slope| if x < E::ZERO { x * slope } else { x }), slope);
-            }
-            Activation::Sigmoid => map(each!(|x, _| x.sigmoid()), 0.0),
-            Activation::Tanh => map(each!(|x, _| x.hyperbolic_tangent()), 0.0),
-            Activation::Silu => map(each!(|x, _| x * x.sigmoid()), 0.0),
-            Activation::Softplus => map(each!(|x, _| x.softplus()), 0.0),
-            Activation::Gelu => map(each!(|x, _| x * normal_distribution(x)), 0.0),
-            Activation::Exp => map(each!(|x, _| x.exponential_full()), 0.0),
-            Activation::Log => map(each!(|x, _| x.logarithm()), 0.0),
-        }
+        let all = |y: &mut [MaybeUninit<E>]| with_function!(Some(kind), f => map(values, y, f));
+        // SAFETY: `map` writes a value for each of `values`.
+        #[expect(unsafe_code, reason = "the output is not zeroed first")]
+        let y = unsafe { fill(values.len(), all) };
         tensor(y, x.layout().shape().clone())
     }
 
-    /// In place of the gradient, where nothing else holds it.
-    fn backward<E: Real>(mut gradient: FlexTensor, x: &FlexTensor, kind: Activation) -> FlexTensor {
-        let values = elements::<E>(x);
-        let dx = &mut gradient.storage_mut::<E>()[..values.len()];
-        // Each takes the slope at x times the gradient that stands in the output.
-        let mut map = |f: fn(&mut [E], &[E], E), parameter: f64| {
-            dx.par_chunks_mut(TASK)
-                .zip(values.par_chunks(TASK))
-                .for_each(|(dx, x)| f(dx, x, E::of(parameter)));
-        };
-        match kind {
-            Activation::Relu => map(each!(*, |x, _| if x > E::ZERO { E::ONE } else { E::ZERO }), 0.0),
-            Activation::LeakyRelu { slope } => {
-                map(each!(*, |x, slope| if x < E::ZERO { slope } else { E::ONE }), slope);
-            }
-            Activation::Sigmoid => map(each!(*, |x, _| x.sigmoid() * (-x).sigmoid()), 0.0),
-            Activation::Tanh => map(
-                each!(*, |x, _| {
-                    let y = x.hyperbolic_tangent();
-                    E::ONE - y * y
-                }),
-                0.0,
-            ),
-            Activation::Silu => map(
-                each!(*, |x, _| {
-                    let s = x.sigmoid();
-                    s * (E::ONE + x * (E::ONE - s))
-                }),
-                0.0,
-            ),
-            Activation::Softplus => map(each!(*, |x, _| x.sigmoid()), 0.0),
-            Activation::Gelu => map(
-                each!(*, |x, _| {
-                    let density = E::of(0.398_942_280_401_432_7) * (-x * x * E::of(0.5)).exponential();
-                    normal_distribution(x) + x * density
-                }),
-                0.0,
-            ),
-            Activation::Exp => map(each!(*, |x, _| x.exponential_full()), 0.0),
-            Activation::Log => map(each!(*, |x, _| E::ONE / x), 0.0),
+    fn map<E: Real, F: Function>(x: &[E], y: &mut [MaybeUninit<E>], f: F) {
+        y.par_chunks_mut(TASK).zip(x.par_chunks(TASK)).for_each(|(y, x)| {
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (y, &x) in y.iter_mut().zip(x) {
+                        y.write(f.value(x));
+                    }
+                },
+            );
+        });
+    }
+
+    /// The activation of some values in place, on the calling thread.
+    pub(crate) fn apply<E: Real>(kind: Activation, values: &mut [E]) {
+        fn run<E: Real, F: Function>(values: &mut [E], f: F) {
+            vectorized(
+                #[inline(always)]
+                || {
+                    for value in values {
+                        *value = f.value(*value);
+                    }
+                },
+            );
         }
+        with_function!(Some(kind), f => run(values, f));
+    }
+
+    /// The gradient times the slope.
+    fn backward<E: Real>(gradient: FlexTensor, x: &FlexTensor, kind: Activation) -> FlexTensor {
+        let values = elements::<E>(x);
+        if let Some(value) = uniform::<E>(&gradient) {
+            let all = |dx: &mut [MaybeUninit<E>]| {
+                with_function!(Some(kind), f => scaled_slopes(values, dx, value, f));
+            };
+            // SAFETY: `scaled_slopes` writes a value for each of `values`.
+            #[expect(unsafe_code, reason = "the output is not zeroed first")]
+            let dx = unsafe { fill(values.len(), all) };
+            return tensor(dx, x.layout().shape().clone());
+        }
+        // In place of the gradient, where nothing else holds it.
+        let mut gradient = contiguous(gradient);
+        let dx = &mut gradient.storage_mut::<E>()[..values.len()];
+        with_function!(Some(kind), f => multiply_slopes(values, dx, f));
         gradient
     }
 
-    /// `Phi(x) = (1 + erf(x / sqrt 2)) / 2`.
-    #[inline(always)]
-    fn normal_distribution<E: Real>(x: E) -> E {
-        E::of(0.5) * (E::ONE + (x * E::of(std::f64::consts::FRAC_1_SQRT_2)).error_function())
+    fn scaled_slopes<E: Real, F: Function>(x: &[E], dx: &mut [MaybeUninit<E>], scale: E, f: F) {
+        dx.par_chunks_mut(TASK).zip(x.par_chunks(TASK)).for_each(|(dx, x)| {
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (dx, &x) in dx.iter_mut().zip(x) {
+                        dx.write(scale * f.slope(x));
+                    }
+                },
+            );
+        });
+    }
+
+    fn multiply_slopes<E: Real, F: Function>(x: &[E], dx: &mut [E], f: F) {
+        dx.par_chunks_mut(TASK).zip(x.par_chunks(TASK)).for_each(|(dx, x)| {
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (dx, &x) in dx.iter_mut().zip(x) {
+                        *dx *= f.slope(x);
+                    }
+                },
+            );
+        });
     }
 
     #[derive(Debug)]

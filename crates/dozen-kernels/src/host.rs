@@ -1,5 +1,7 @@
 //! Between Burn's CPU tensors and slices.
 
+use std::mem::MaybeUninit;
+
 use burn::tensor::{DType, Shape, TensorData};
 use burn_flex::FlexTensor;
 
@@ -12,13 +14,20 @@ pub(crate) fn contiguous(tensor: FlexTensor) -> FlexTensor {
     if tensor.is_contiguous() && layout.start_offset() == 0 {
         return tensor;
     }
-    // The gradient of a sum is one number seen everywhere.
-    if layout.strides().iter().all(|&stride| stride == 0) && tensor.dtype() == DType::F32 {
-        let value = tensor.storage::<f32>()[layout.start_offset()];
-        let count = layout.num_elements();
-        return FlexTensor::from_data(TensorData::new(vec![value; count], layout.shape().clone()));
+    if tensor.dtype() == DType::F32
+        && let Some(value) = uniform::<f32>(&tensor)
+    {
+        let count = tensor.layout().num_elements();
+        return FlexTensor::from_data(TensorData::new(vec![value; count], tensor.layout().shape().clone()));
     }
     tensor.to_contiguous()
+}
+
+/// The value of a tensor that is one number seen everywhere, as the gradient of a sum is.
+pub(crate) fn uniform<E: Real>(tensor: &FlexTensor) -> Option<E> {
+    let layout = tensor.layout();
+    let everywhere = layout.strides().iter().all(|&stride| stride == 0);
+    everywhere.then(|| tensor.storage::<E>()[layout.start_offset()])
 }
 
 /// The elements of a contiguous tensor, row-major.
@@ -30,6 +39,24 @@ pub(crate) fn elements<E: Real>(tensor: &FlexTensor) -> &[E] {
 /// A new tensor of these elements.
 pub(crate) fn tensor<E: Real>(elements: Vec<E>, shape: impl Into<Shape>) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(elements, shape))
+}
+
+/// A new vector of `count` values that `write` writes; zeroing them first would cost as much as many kernels take.
+///
+/// # Safety
+/// `write` must write every value.
+#[expect(unsafe_code, reason = "memory that is written before it is read")]
+pub(crate) unsafe fn fill<E: Real>(count: usize, write: impl FnOnce(&mut [MaybeUninit<E>])) -> Vec<E> {
+    let mut values = Vec::with_capacity(count);
+    let room = &mut values.spare_capacity_mut()[..count];
+    if cfg!(debug_assertions) {
+        // What a kernel forgets shows in the tests.
+        room.fill(MaybeUninit::new(E::of(f64::NAN)));
+    }
+    write(room);
+    // SAFETY: the capacity is at least `count`, and the caller promises that all values below it were written.
+    unsafe { values.set_len(count) };
+    values
 }
 
 /// Rows to a task, so that tasks are worth their start.

@@ -9,37 +9,47 @@
 //! | [`prefix_linear()`] | `x W + b` where output `j` reads only the first `prefix[j]` inputs |
 //! | [`activate`] | activations in one pass |
 //! | [`bernoulli_log_prob`] | log-probability of bits under logits, summed over a row |
-//! | [`pointwise_conv2d`] | the 1 x 1 convolution as a matrix product |
-//! | [`depthwise_conv2d`] | a filter for each channel, directly |
+//! | [`conv2d`], [`conv_transpose2d`] | convolutions: dense, grouped, depthwise, strided, dilated |
+//! | [`conv2d_bias_activate`] | the same with bias and activation in one pass |
+//! | [`batch_norm_activate`], [`fold_batch_norm`] | batch normalisation with the activation after it |
+//! | [`global_mean`], [`scale_channels`] | of whole channels: squeeze-and-excite |
 //! | [`dropout()`] | dropout whose mask is a function of a seed |
 //! | [`nade()`] | the running-sum conditionals of NADE |
 //! | [`softmax()`], [`log_softmax`], [`cross_entropy`] | over rows, in one or two passes |
-//! | [`adam_step`] | one step of Adam or AdamW on one parameter, in one pass |
+//! | [`adam_step`], [`sgd_step`], [`rms_prop_step`], [`moving_average`] | one step on one parameter, in one pass |
 //!
 //! On slices there is [`dot`].
 //!
 //! `f32` runs fast (SIMD chosen at run time); `f64` runs right, and is what gradients are tested in.
 
 mod activation;
-mod adam;
+mod batch_norm;
 mod bernoulli;
-mod depthwise;
+mod channels;
+mod conv;
 mod dropout;
+#[cfg(feature = "flex")]
+mod function;
 #[cfg(feature = "flex")]
 mod host;
 mod nade;
-mod pointwise;
+mod optimizer;
 mod prefix_linear;
 mod real;
 mod softmax;
+#[cfg(feature = "flex")]
+mod vector;
 
 pub use activation::{Activation, activate, activate_reference};
-pub use adam::{AdamStep, adam_step};
+pub use batch_norm::{BatchNormalized, batch_norm_activate, batch_norm_activate_reference, fold_batch_norm};
 pub use bernoulli::{bernoulli_log_prob, bernoulli_log_prob_reference};
-pub use depthwise::{Depthwise, depthwise_conv2d, depthwise_conv2d_reference};
+pub use channels::{global_mean, scale_channels, scale_channels_reference};
+pub use conv::{
+    Convolution, conv_transpose2d, conv_transpose2d_reference, conv2d, conv2d_bias_activate, conv2d_reference,
+};
 pub use dropout::{Dropout, dropout};
 pub use nade::{NadeSteps, nade, nade_reference};
-pub use pointwise::{pointwise_conv2d, pointwise_conv2d_reference};
+pub use optimizer::{AdamStep, adam_step, moving_average, rms_prop_step, sgd_step};
 pub use prefix_linear::{Prefix, prefix_linear, prefix_linear_reference};
 pub use real::dot;
 pub use softmax::{cross_entropy, cross_entropy_reference, log_softmax, softmax};

@@ -5,10 +5,12 @@ use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
 use burn::tensor::Element;
 use gemm::Parallelism;
 
+use crate::vector::Vectorized;
+
 /// `f32` or `f64`.
 pub(crate) trait Real:
     Element
-    + bytemuck::Pod
+    + Vectorized
     + Send
     + Sync
     + PartialOrd
@@ -43,6 +45,8 @@ pub(crate) trait Real:
     fn error_function(self) -> Self;
     /// The greater of both; NaN if `self` is.
     fn at_least(self, other: Self) -> Self;
+    /// `|self|`.
+    fn magnitude(self) -> Self;
 
     /// `1 / (1 + e^-self)`.
     #[inline(always)]
@@ -180,6 +184,11 @@ impl Real for f32 {
     fn at_least(self, other: Self) -> Self {
         if self < other { other } else { self }
     }
+
+    #[inline(always)]
+    fn magnitude(self) -> Self {
+        self.abs()
+    }
 }
 
 impl Real for f64 {
@@ -235,6 +244,11 @@ impl Real for f64 {
     fn at_least(self, other: Self) -> Self {
         if self < other { other } else { self }
     }
+
+    #[inline(always)]
+    fn magnitude(self) -> Self {
+        self.abs()
+    }
 }
 
 /// `e^{x - n ln 2}` for `|x - n ln 2| <= ln 2 / 2`: `ln 2` in two parts (Cody and Waite), then the Taylor polynomial of
@@ -264,6 +278,20 @@ pub(crate) fn sum_lanes<E: Real>(mut lanes: [E; LANES]) -> E {
         }
     }
     lanes[0]
+}
+
+/// The sum of a slice, in lanes; the order is fixed.
+#[inline(always)]
+pub(crate) fn lane_sum<E: Real>(values: &[E]) -> E {
+    let mut sums = [E::ZERO; LANES];
+    let (body, rest) = values.as_chunks::<LANES>();
+    for values in body {
+        for lane in 0..LANES {
+            sums[lane] += values[lane];
+        }
+    }
+    let rest: E = rest.iter().copied().sum();
+    sum_lanes(sums) + rest
 }
 
 /// The sum of a slice's products with another, in lanes, so that it vectorises; the order is fixed.
@@ -298,7 +326,19 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
 /// Inside, write `for` loops and call `#[inline(always)]` functions: a closure given to `for_each` or `map` may be
 /// compiled apart, without the instruction set, and then each fused multiply-add becomes a call.
 pub(crate) fn vectorized<R>(body: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(body)
+    architecture().dispatch(body)
+}
+
+/// The instruction set that kernels use: the best of this machine, or the one that the environment variable `DOZEN_SIMD`
+/// names (`scalar`, or on x86-64 `avx2`), which tests do.
+pub(crate) fn architecture() -> pulp::Arch {
+    static CHOICE: std::sync::OnceLock<pulp::Arch> = std::sync::OnceLock::new();
+    *CHOICE.get_or_init(|| match std::env::var("DOZEN_SIMD").as_deref() {
+        Ok("scalar") => pulp::Arch::Scalar,
+        #[cfg(target_arch = "x86_64")]
+        Ok("avx2") => pulp::x86::V3::try_new().map_or_else(pulp::Arch::new, pulp::Arch::V3),
+        _ => pulp::Arch::new(),
+    })
 }
 
 /// A matrix inside a slice: the element in row `i`, column `j` is at `start + i * row_stride + j * column_stride`.

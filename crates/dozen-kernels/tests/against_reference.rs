@@ -239,35 +239,130 @@ fn assert_same_images<const D: usize>(
     close(left.1.grad(&gradients).unwrap(), right.1.grad(&expected).unwrap());
 }
 
+/// Batch, input channels, output channels, image, taps.
+type ConvolutionShape = (usize, usize, usize, [usize; 2], [usize; 2]);
+
+fn convolution_case(shape: ConvolutionShape, convolution: Convolution) {
+    let (batch, inputs, outputs, [height, width], taps) = shape;
+    assert_same_images(
+        random([batch, inputs, height, width]),
+        random([outputs, inputs / convolution.groups, taps[0], taps[1]]),
+        |x, w| conv2d(x, w, convolution),
+        |x, w| conv2d_reference(x, w, convolution),
+    );
+}
+
 #[test]
-fn pointwise_convolution_equals_burns() {
-    for (shape, outputs) in [([1, 1, 1, 1], 1), ([2, 5, 3, 4], 7), ([3, 24, 9, 9], 16)] {
-        let w = random([outputs, shape[1]]);
-        assert_same_images(random(shape), w.clone(), pointwise_conv2d, pointwise_conv2d_reference);
-        // A view: height and width exchanged.
-        let turned = |x: Tensor<4>| x.swap_dims(2, 3);
+fn convolutions_equal_burns() {
+    // Pointwise: small images that are taken together, odd sizes, more outputs than a block.
+    for shape in [
+        (1, 1, 1, [1, 1], [1, 1]),
+        (9, 5, 7, [3, 4], [1, 1]),
+        (3, 24, 19, [9, 9], [1, 1]),
+        (1, 3, 40, [40, 31], [1, 1]),
+    ] {
+        convolution_case(shape, Convolution::default());
+        convolution_case(shape, Convolution { stride: 2, ..Convolution::default() });
+    }
+    for taps in [[3, 3], [5, 5], [1, 4], [2, 3]] {
+        for (stride, dilation) in [(1, 1), (2, 1), (1, 2), (3, 2), (2, 3)] {
+            for padding in [0, 1, 4] {
+                for groups in [1, 2, 6] {
+                    let padding = [[padding, padding + stride - 1], [padding, padding]];
+                    let convolution = Convolution { stride, padding, dilation, groups };
+                    // Depthwise where there are six groups.
+                    convolution_case((2, 6, 6, [14, 17], taps), convolution);
+                }
+            }
+        }
+    }
+    // Wider than a vector, several bands, and a long sum.
+    convolution_case((1, 40, 20, [60, 37], [3, 3]), Convolution::padded(1));
+    convolution_case((1, 4, 40, [80, 70], [3, 3]), Convolution { stride: 2, ..Convolution::padded(1) });
+    convolution_case((10, 7, 9, [5, 5], [3, 3]), Convolution::padded(1));
+}
+
+#[test]
+fn convolution_of_views_equals_burns() {
+    // Height and width exchanged.
+    let turned = |x: Tensor<4>| x.swap_dims(2, 3);
+    for taps in [1, 3] {
         assert_same_images(
-            random(shape),
-            w,
-            |x, w| pointwise_conv2d(turned(x), w),
-            |x, w| pointwise_conv2d_reference(turned(x), w),
+            random([2, 5, 8, 9]),
+            random([4, 5, taps, taps]),
+            |x, w| conv2d(turned(x), turned(w), Convolution::padded(1)),
+            |x, w| conv2d_reference(turned(x), turned(w), Convolution::padded(1)),
         );
     }
 }
 
 #[test]
-fn depthwise_convolution_equals_burns() {
-    for taps in [1, 3, 5] {
-        for (stride, dilation) in [(1, 1), (2, 1), (1, 2), (3, 2), (2, 3)] {
-            for padding in [0, 1, dilation * (taps - 1) / 2, 4] {
-                let geometry = Depthwise { stride, padding, dilation };
+fn transposed_convolutions_equal_burns() {
+    for (stride, dilation, groups) in [(1, 1, 1), (2, 1, 1), (2, 1, 2), (3, 2, 1), (2, 1, 4)] {
+        for padding in [[[0, 0], [0, 0]], [[1, 1], [1, 1]], [[0, 2], [1, 0]]] {
+            let convolution = Convolution { stride, padding, dilation, groups };
+            for image in [[11, 12], [16, 20]] {
+                let [height, width] = convolution.outputs(image, [4, 4]);
                 assert_same_images(
-                    random([2, 3, 14, 17]),
-                    random([3, taps, taps]),
-                    |x, w| depthwise_conv2d(x, w, geometry),
-                    |x, w| depthwise_conv2d_reference(x, w, geometry),
+                    random([2, 4, height, width]),
+                    random([4, 4 / groups, 4, 4]),
+                    |x, w| conv_transpose2d(x, w, convolution, image),
+                    |x, w| conv_transpose2d_reference(x, w, convolution, image),
                 );
             }
         }
+    }
+}
+
+#[test]
+fn fused_bias_and_activation_equal_their_parts() {
+    for (taps, groups) in [(1, 1), (3, 1), (3, 6), (3, 2)] {
+        for kind in [None, Some(Activation::Silu), Some(Activation::LeakyRelu { slope: 0.2 })] {
+            let convolution = Convolution { groups, ..Convolution::padded(taps / 2) };
+            let (x, w) = (random([3, 6, 9, 21]), random([12 / (groups / 3).max(1), 6 / groups, taps, taps]));
+            let bias = random([1, w.dims()[0]]);
+            let fused = conv2d_bias_activate(
+                x.clone().inner(),
+                w.clone().inner(),
+                bias.clone().inner().squeeze_dim(0),
+                kind,
+                convolution,
+            );
+            let channels = bias.dims()[1];
+            let parts = |bias: Tensor<2>| {
+                let y =
+                    conv2d_reference(x.clone(), w.clone(), convolution) + bias.reshape([1, channels, 1, 1]);
+                let y = kind.map_or(y.clone(), |kind| activate_reference(y, kind));
+                y.flatten::<2>(1, 3)
+            };
+            close(fused.flatten::<2>(1, 3), parts(bias.clone()).inner());
+            assert_same(
+                [bias],
+                |[b]| {
+                    let y = conv2d_bias_activate(x.clone(), w.clone(), b.squeeze_dim(0), kind, convolution);
+                    y.flatten::<2>(1, 3)
+                },
+                |[b]| parts(b),
+            );
+        }
+    }
+}
+
+#[test]
+fn channel_means_and_scales_equal_burns() {
+    for shape in [[1, 1, 1, 1], [3, 5, 7, 6], [2, 40, 33, 20]] {
+        let x = random(shape);
+        let flat = |x: Tensor<4>| x.flatten::<2>(1, 3);
+        let image = |x: Tensor<2>| x.reshape(shape);
+        assert_same(
+            [flat(x.clone())],
+            |[x]| global_mean(image(x)),
+            |[x]| image(x).mean_dim(3).mean_dim(2).reshape([shape[0], shape[1]]),
+        );
+        assert_same(
+            [flat(x), random([shape[0], shape[1]])],
+            |[x, s]| flat(scale_channels(image(x), s)),
+            |[x, s]| flat(scale_channels_reference(image(x), s)),
+        );
     }
 }

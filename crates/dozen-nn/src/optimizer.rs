@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use dozen_kernels::{AdamStep, adam_step};
+use dozen_kernels::{AdamStep, adam_step, rms_prop_step, sgd_step};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -106,15 +106,16 @@ impl Optimizer {
         match self.config {
             OptimizerConfig::Sgd { momentum: 0.0 } => w - g * rate,
             OptimizerConfig::Sgd { momentum } => {
-                let velocity = self.first.remove::<1>(id).unwrap_or_else(zeros) * momentum + g;
-                self.first.register(id, velocity.clone());
-                w - velocity * rate
+                let velocity = self.first.remove::<1>(id).unwrap_or_else(zeros);
+                let (w, velocity) = sgd_step(w, g, velocity, rate, momentum);
+                self.first.register(id, velocity);
+                w
             }
             OptimizerConfig::RmsProp { decay, epsilon } => {
-                let square = self.second.remove::<1>(id).unwrap_or_else(zeros) * decay
-                    + g.clone().square() * (1.0 - decay);
-                self.second.register(id, square.clone());
-                w - g / (square.sqrt() + epsilon) * rate
+                let square = self.second.remove::<1>(id).unwrap_or_else(zeros);
+                let (w, square) = rms_prop_step(w, g, square, rate, decay, epsilon);
+                self.second.register(id, square);
+                w
             }
             OptimizerConfig::Adam { beta_1, beta_2, epsilon, weight_decay } => {
                 let m = self.first.remove::<1>(id).unwrap_or_else(zeros);

@@ -2,15 +2,17 @@
 //! second. With `burn`, Burn's own operations instead of this crate's. Called by `bench/kernels.py`, which has the same
 //! rows in PyTorch.
 
+mod b0;
+
 use std::time::Instant;
 
-use burn::tensor::module::conv2d;
+use burn::tensor::module;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use dozen_kernels::{
-    Activation, AdamStep, Depthwise, Prefix, activate, activate_reference, adam_step, bernoulli_log_prob,
-    cross_entropy, cross_entropy_reference, depthwise_conv2d, log_softmax, pointwise_conv2d, prefix_linear,
-    softmax,
+    Activation, AdamStep, Convolution, Prefix, activate, activate_reference, adam_step, batch_norm_activate,
+    batch_norm_activate_reference, bernoulli_log_prob, conv2d, cross_entropy, cross_entropy_reference,
+    log_softmax, prefix_linear, softmax,
 };
 
 /// As in the program.
@@ -20,11 +22,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let row = arguments.next().expect("name a row");
+    if row == "b0 check" {
+        return print(&b0::check());
+    }
     let burn = arguments.any(|argument| argument == "burn");
     let threads = std::env::var("THREADS").ok().and_then(|t| t.parse().ok()).unwrap_or(2);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the pool is not built yet");
     let forward = time_row(&row, burn, false);
-    let both = time_row(&row, burn, true);
+    let both = if std::env::var_os("FORWARD").is_some() { None } else { time_row(&row, burn, true) };
     let number = |seconds: Option<f64>| seconds.map_or("null".into(), |s| format!("{s:.9}"));
     print(&format!("{{\"forward\": {}, \"both\": {}}}", number(forward), number(both)));
 }
@@ -45,7 +50,7 @@ fn median(mut f: impl FnMut()) -> f64 {
         times.push(start.elapsed().as_secs_f64());
     }
     times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+    if std::env::var_os("LEAST").is_some() { times[0] } else { times[times.len() / 2] }
 }
 
 fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
@@ -102,24 +107,46 @@ fn time_row(row: &str, burn: bool, backward: bool) -> Option<f64> {
             let (batch, inputs, outputs, side) = (number(1), number(2), number(3), number(4));
             let (kernel, stride, dilation, groups) = (number(5), number(6), number(7), number(8));
             let pad = dilation * (kernel - 1) / 2;
+            let convolution = Convolution { stride, dilation, groups, ..Convolution::padded(pad) };
             let options = ConvOptions::new([stride; 2], [pad; 2], [dilation; 2], groups);
             let (x, w) =
                 (random([batch, inputs, side, side]), random([outputs, inputs / groups, kernel, kernel]));
-            if !burn && kernel == 1 && groups == 1 {
-                let w = w.reshape([outputs as i32, inputs as i32, 1, 1]);
-                return Some(timed([x, w], backward, |[x, w]| {
-                    pointwise_conv2d(x, w.reshape([outputs, inputs]))
-                }));
-            }
-            if !burn && groups == inputs && groups == outputs {
-                let geometry = Depthwise { stride, padding: pad, dilation };
-                let f = |[x, w]: [Tensor<4>; 2]| {
-                    depthwise_conv2d(x, w.reshape([inputs, kernel, kernel]), geometry)
-                };
-                return Some(timed([x, w], backward, f));
-            }
-            timed([x, w], backward, |[x, w]| conv2d(x, w, None, options.clone()))
+            timed([x, w], backward, |[x, w]| {
+                if burn { module::conv2d(x, w, None, options.clone()) } else { conv2d(x, w, convolution) }
+            })
         }
+        "batch_norm" => {
+            // batch_norm BATCH CHANNELS SIZE, with SiLU
+            let (batch, channels, side) = (number(1), number(2), number(3));
+            let x: Tensor<4> = random([batch, channels, side, side]);
+            let scale = |x: &Tensor<4>| Tensor::<1>::ones([channels], &x.device());
+            let f = if burn { batch_norm_activate_reference } else { batch_norm_activate };
+            timed([x], backward, |[x]| {
+                let [gamma, beta] = [1.0, 0.0].map(|value| scale(&x) * value);
+                let [gamma, beta] =
+                    if backward { [gamma, beta].map(Tensor::require_grad) } else { [gamma, beta] };
+                f(x, gamma, beta, 1e-5, Some(Activation::Silu)).output
+            })
+        }
+        "b0" if backward == (words[1] == "train") => {
+            let batch = number(2);
+            let mut network = b0::B0::new();
+            let x = b0::images(batch);
+            if backward {
+                let classes: Vec<i64> = (0..batch as i64).collect();
+                let classes = Tensor::<1, Int>::from_data(classes.as_slice(), &Device::flex());
+                let mut velocity = network.parameters.iter().map(Tensor::zeros_like).collect();
+                median(|| {
+                    std::hint::black_box(network.step(x.clone(), classes.clone(), &mut velocity));
+                })
+            } else {
+                let folded = network.folded();
+                median(|| {
+                    std::hint::black_box(network.infer(x.clone(), &folded));
+                })
+            }
+        }
+        "b0" => return None,
         "mlp" if backward => median(mlp_step(number(1))),
         "mlp" => return None,
         name => {

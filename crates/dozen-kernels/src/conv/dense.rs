@@ -1,0 +1,246 @@
+//! Convolutions whose outputs each read several channels: dense and grouped, and their gradients for the input.
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::plan::{Class, Plan};
+use super::tile::{Lanes, Run, Source, Span, Target, VECTORS, block, multiply_spans};
+use crate::activation::Activation;
+use crate::real::{Real, architecture};
+use crate::vector::lanes;
+
+/// What a convolution reads and writes: `[batch, groups * inputs, ...]` to `[batch, groups * outputs, ...]`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    pub(super) batch: usize,
+    pub(super) groups: usize,
+    /// Channels of the source in a group.
+    pub(super) inputs: usize,
+    /// Channels of the target in a group.
+    pub(super) outputs: usize,
+}
+
+/// Values of a packed grid: half of a second cache.
+const GRID: usize = 1 << 17;
+
+/// Sums of at least this length are worth positions that are computed in vain, to have fewer vectors.
+const LONG_SUM: usize = 128;
+
+/// `y = f(W * x + b)` by the plan; `weight(group, output, input, tap)` is one weight, `bias` one value for each output
+/// channel or empty. Writes all of `y`.
+pub(super) fn convolve<E: Real>(
+    plan: &Plan,
+    sizes: Sizes,
+    x: &[E],
+    weight: impl Fn(usize, usize, usize, usize) -> E,
+    bias: &[E],
+    activation: Option<Activation>,
+    y: &mut [MaybeUninit<E>],
+) {
+    let block = architecture().dispatch(BlockSize);
+    let pixels = plan.rows.target * plan.columns.target;
+    let filters: Vec<Vec<Filters<E>>> = (0..sizes.groups)
+        .map(|group| {
+            let class = |class| {
+                let taps = plan.taps(class, 1).into_iter().map(|(tap, _)| tap).collect();
+                Filters::new(block, sizes, taps, |output, input, tap| weight(group, output, input, tap))
+            };
+            plan.classes().map(class).collect()
+        })
+        .collect();
+    // One piece for each image and group, cut further where there are fewer pieces than threads want.
+    let pieces = sizes.batch * sizes.groups;
+    let blocks = sizes.outputs.div_ceil(block);
+    let cuts = (4 * rayon::current_num_threads()).div_ceil(pieces.max(1)).clamp(1, blocks.max(1));
+    let chunk = blocks.div_ceil(cuts) * block;
+    let source = sizes.inputs * plan.source_pixels();
+    let tasks: Vec<Task<E>> = y
+        .chunks_mut((sizes.outputs * pixels).max(1))
+        .enumerate()
+        .flat_map(|(piece, y)| {
+            y.chunks_mut(chunk * pixels).enumerate().map(move |(cut, y)| (piece, cut * chunk, y))
+        })
+        .map(|(piece, first, y)| {
+            let group = piece % sizes.groups;
+            let outputs = first..(first + chunk).min(sizes.outputs);
+            let biases = group * sizes.outputs..(group + 1) * sizes.outputs;
+            Task {
+                plan,
+                inputs: sizes.inputs,
+                x: &x[piece * source..(piece + 1) * source],
+                filters: &filters[group],
+                bias: bias.get(biases).map_or(&[], |bias| &bias[outputs.clone()]),
+                outputs,
+                activation,
+                y,
+            }
+        })
+        .collect();
+    tasks.into_par_iter().for_each(|task| architecture().dispatch(task));
+}
+
+/// How many outputs a tile has under the instruction set.
+pub(super) struct BlockSize;
+
+impl WithSimd for BlockSize {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        block::<S>()
+    }
+}
+
+/// The weights of one group and class in the order of the loop: `[block of outputs][input][tap][output in block]`.
+pub(super) struct Filters<E> {
+    block: usize,
+    /// Weights of one block.
+    size: usize,
+    weights: Vec<E>,
+}
+
+impl<E: Real> Filters<E> {
+    pub(super) fn new(
+        block: usize,
+        sizes: Sizes,
+        taps: Vec<usize>,
+        weight: impl Fn(usize, usize, usize) -> E,
+    ) -> Self {
+        let size = sizes.inputs * taps.len() * block;
+        let mut weights = Vec::with_capacity(sizes.outputs.div_ceil(block) * size);
+        for first in (0..sizes.outputs).step_by(block) {
+            for input in 0..sizes.inputs {
+                for &tap in &taps {
+                    let filled = (first..(first + block).min(sizes.outputs)).map(|o| weight(o, input, tap));
+                    weights.extend(filled.chain(std::iter::repeat(E::ZERO)).take(block));
+                }
+            }
+        }
+        Self { block, size, weights }
+    }
+
+    /// Those of some outputs, which begin at a block's first.
+    pub(super) fn of(&self, outputs: &Range<usize>) -> &[E] {
+        &self.weights[outputs.start / self.block * self.size..outputs.end.div_ceil(self.block) * self.size]
+    }
+}
+
+/// Some outputs of one group of one image.
+struct Task<'a, E> {
+    plan: &'a Plan,
+    inputs: usize,
+    x: &'a [E],
+    filters: &'a [Filters<E>],
+    bias: &'a [E],
+    outputs: Range<usize>,
+    activation: Option<Activation>,
+    y: &'a mut [MaybeUninit<E>],
+}
+
+impl<E: Real> WithSimd for Task<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let rows =
+            (GRID / (self.inputs * self.plan.plane(1)).max(1)).clamp(1, self.plan.rows.positions.max(1));
+        let mut grid = vec![E::ZERO; self.inputs * self.plan.plane(rows) + lanes::<S, E>()];
+        for first in (0..self.plan.rows.positions).step_by(rows) {
+            self.band(simd, first..(first + rows).min(self.plan.rows.positions), &mut grid);
+        }
+    }
+}
+
+impl<E: Real> Task<'_, E> {
+    /// The target pixels of some rows of positions.
+    #[inline(always)]
+    fn band<S: Simd>(&mut self, simd: S, rows: Range<usize>, grid: &mut [E]) {
+        let plan = self.plan;
+        let plane = plan.plane(rows.len());
+        let source = plan.source_pixels();
+        grid.fill(E::ZERO);
+        for (input, grid) in grid.chunks_exact_mut(plane).take(self.inputs).enumerate() {
+            plan.pack(&self.x[input * source..][..source], rows.clone(), grid);
+        }
+        for (class, filters) in plan.classes().zip(self.filters) {
+            let (taps, offsets): (Vec<usize>, Vec<usize>) = plan.taps(class, rows.len()).into_iter().unzip();
+            let long = self.inputs * taps.len() >= LONG_SUM;
+            let spans = plan.spans(class, rows.clone(), lanes::<S, E>(), long);
+            let source = Source { values: grid, plane, taps: &offsets };
+            let mut target = Target {
+                values: self.y,
+                outputs: self.outputs.len(),
+                pixels: plan.rows.target * plan.columns.target,
+                step: plan.columns.classes[class.1].step,
+                activation: self.activation,
+            };
+            for spans in spans.chunks(VECTORS) {
+                let filters = filters.of(&self.outputs);
+                multiply_spans(simd, filters, self.bias, source, spans, &mut target);
+            }
+        }
+    }
+}
+
+impl Plan {
+    /// The positions of a class in some rows, as vectors.
+    ///
+    /// Rows at least a vector wide are cut into vectors each, the last of which may overlap the one before; narrower
+    /// ones, and where `dense` asks for the fewest vectors, run on over the grid's pitch, past the ends of rows.
+    pub(super) fn spans(
+        &self,
+        class: (usize, usize),
+        rows: Range<usize>,
+        lanes: usize,
+        dense: bool,
+    ) -> Vec<Span> {
+        let (row_class, column_class) = (&self.rows.classes[class.0], &self.columns.classes[class.1]);
+        let valid = row_class.positions.start.max(rows.start)..row_class.positions.end.min(rows.end);
+        let columns = column_class.positions.clone();
+        if valid.is_empty() || columns.is_empty() {
+            return Vec::new();
+        }
+        let pixel = |row: usize, column: usize, class: &Class| {
+            row_class.target(row) * self.columns.target + class.target(column)
+        };
+        let at = |row: usize, column: usize| (row - rows.start) * self.pitch() + column;
+        let width = columns.len();
+        if width >= lanes && !(dense && !width.is_multiple_of(lanes)) {
+            let starts = (0..width.div_ceil(lanes)).map(|v| columns.start + (v * lanes).min(width - lanes));
+            return valid
+                .flat_map(|row| starts.clone().map(move |column| (row, column)))
+                .map(|(row, column)| Span {
+                    position: at(row, column),
+                    to: Lanes::Whole { image: 0, pixel: pixel(row, column, column_class) },
+                })
+                .collect();
+        }
+        let (first, last) = (at(valid.start, columns.start), at(valid.end - 1, columns.end - 1));
+        (first..=last)
+            .step_by(lanes)
+            .map(|position| {
+                let mut runs = Vec::new();
+                let mut lane = 0;
+                while lane < lanes && position + lane <= last {
+                    let (row, column) = ((position + lane) / self.pitch(), (position + lane) % self.pitch());
+                    let length = (self.pitch() - column).min(lanes - lane);
+                    let start = column.max(columns.start);
+                    let end = (column + length).min(columns.end);
+                    if start < end {
+                        runs.push(Run {
+                            lane: lane + start - column,
+                            length: end - start,
+                            image: 0,
+                            pixel: pixel(row + rows.start, start, column_class),
+                        });
+                    }
+                    lane += length;
+                }
+                Span { position, to: Lanes::Runs(runs) }
+            })
+            .collect()
+    }
+}

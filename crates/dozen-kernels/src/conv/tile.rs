@@ -1,0 +1,230 @@
+//! The register tile: sums of several outputs at several vectors of positions, held in registers over all inputs and
+//! taps, then written out.
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use pulp::Simd;
+
+use crate::activation::{Activation, apply};
+use crate::real::Real;
+use crate::vector::{lanes, load, store};
+
+/// Vectors of positions in a tile.
+pub(super) const VECTORS: usize = 3;
+
+/// Outputs in a tile: eight where there are 32 registers (8 x 3 sums, 3 inputs, 1 weight), else four.
+pub(super) const fn block<S: Simd>() -> usize {
+    if S::REGISTER_COUNT >= 32 { 8 } else { 4 }
+}
+
+/// Consecutive positions of the source that fill a vector, and where their results go.
+#[derive(Clone, Debug)]
+pub(super) struct Span {
+    pub(super) position: usize,
+    pub(super) to: Lanes,
+}
+
+/// The targets of a vector's lanes.
+#[derive(Clone, Debug)]
+pub(super) enum Lanes {
+    /// Consecutive pixels of an image, from this one on.
+    Whole {
+        image: usize,
+        pixel: usize,
+    },
+    Runs(Vec<Run>),
+}
+
+/// Some lanes of a vector that belong to consecutive pixels of an image.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    pub(super) lane: usize,
+    pub(super) length: usize,
+    pub(super) image: usize,
+    pub(super) pixel: usize,
+}
+
+/// What a tile reads: `source[input * plane + tap + position]`.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a, E> {
+    pub(super) values: &'a [E],
+    pub(super) plane: usize,
+    /// The offset of each tap.
+    pub(super) taps: &'a [usize],
+}
+
+/// Where a tile writes: `values[image * image_stride + output * pixels + pixel]`, pixels `step` apart.
+pub(super) struct Target<'a, E> {
+    pub(super) values: &'a mut [MaybeUninit<E>],
+    pub(super) outputs: usize,
+    pub(super) pixels: usize,
+    pub(super) step: usize,
+    pub(super) activation: Option<Activation>,
+}
+
+/// Computes all outputs at the positions of `spans`: `filters` is `[block of outputs][input][tap][output in block]`, `bias`
+/// one value for each output, or empty.
+#[inline(always)]
+pub(super) fn multiply_spans<S: Simd, E: Real>(
+    simd: S,
+    filters: &[E],
+    bias: &[E],
+    source: Source<E>,
+    spans: &[Span],
+    target: &mut Target<E>,
+) {
+    if block::<S>() == 8 {
+        blocks::<S, E, 8>(simd, filters, bias, source, spans, target);
+    } else {
+        blocks::<S, E, 4>(simd, filters, bias, source, spans, target);
+    }
+}
+
+#[inline(always)]
+fn blocks<S: Simd, E: Real, const M: usize>(
+    simd: S,
+    filters: &[E],
+    bias: &[E],
+    source: Source<E>,
+    spans: &[Span],
+    target: &mut Target<E>,
+) {
+    let size = filters.len() / target.outputs.div_ceil(M).max(1);
+    for first in (0..target.outputs).step_by(M) {
+        let outputs = first..(first + M).min(target.outputs);
+        let filters = &filters[first / M * size..][..size];
+        let start: [E; M] = std::array::from_fn(|m| bias.get(first + m).copied().unwrap_or(E::ZERO));
+        match spans {
+            [a, b, c] => tile::<S, E, M, 3>(simd, filters, start, source, [a, b, c], outputs, target),
+            [a, b] => tile::<S, E, M, 2>(simd, filters, start, source, [a, b], outputs, target),
+            [a] => tile::<S, E, M, 1>(simd, filters, start, source, [a], outputs, target),
+            _ => unreachable!("one to {VECTORS} spans in a tile"),
+        }
+    }
+}
+
+/// One tile; `filters` is `[input][tap][output in block]`, `start` the value that each output's sums begin at.
+#[inline(always)]
+pub(super) fn tile<S: Simd, E: Real, const M: usize, const V: usize>(
+    simd: S,
+    filters: &[E],
+    start: [E; M],
+    source: Source<E>,
+    spans: [&Span; V],
+    outputs: Range<usize>,
+    target: &mut Target<E>,
+) {
+    // Loops throughout: closures given to `map` may be compiled without the instruction set.
+    let mut positions = [0; V];
+    let mut sums = [[E::splat(simd, E::ZERO); V]; M];
+    for v in 0..V {
+        positions[v] = spans[v].position;
+        for m in 0..M {
+            sums[m][v] = E::splat(simd, start[m]);
+        }
+    }
+    let (filters, _) = filters.as_chunks::<M>();
+    for (input, filters) in filters.chunks_exact(source.taps.len().max(1)).enumerate() {
+        let channel = &source.values[input * source.plane..];
+        for (&tap, weights) in source.taps.iter().zip(filters) {
+            let pixels = &channel[tap..];
+            let mut x = [E::splat(simd, E::ZERO); V];
+            for v in 0..V {
+                x[v] = load::<S, E>(&pixels[positions[v]..]);
+            }
+            for m in 0..M {
+                let weight = E::splat(simd, weights[m]);
+                for v in 0..V {
+                    sums[m][v] = E::multiply_add(simd, x[v], weight, sums[m][v]);
+                }
+            }
+        }
+    }
+    let count = outputs.len();
+    let base = outputs.start * target.pixels;
+    let mut places = [0; V];
+    let mut whole = target.step == 1 && target.activation.is_none();
+    for v in 0..V {
+        match spans[v].to {
+            Lanes::Whole { image, pixel } => places[v] = image * target.outputs * target.pixels + pixel,
+            Lanes::Runs(_) => whole = false,
+        }
+    }
+    if whole {
+        for m in 0..M {
+            if m < count {
+                for v in 0..V {
+                    store::<S, E>(&mut target.values[base + m * target.pixels + places[v]..], sums[m][v]);
+                }
+            }
+        }
+    } else {
+        // A copy, so that the sums themselves stay in registers above.
+        let mut sums = sums;
+        let sums = bytemuck::cast_slice_mut::<_, E>(sums.as_flattened_mut());
+        target.write(sums, &spans, count, lanes::<S, E>(), base);
+    }
+}
+
+impl<E: Real> Target<'_, E> {
+    /// Writes sums, `[output][span][lane]`, to where they belong, after the activation.
+    #[inline(never)]
+    fn write(&mut self, sums: &mut [E], spans: &[&Span], count: usize, lanes: usize, base: usize) {
+        if let Some(kind) = self.activation {
+            apply(kind, sums);
+        }
+        for (row, sums) in sums.chunks_exact(spans.len() * lanes).enumerate().take(count) {
+            let base = base + row * self.pixels;
+            for (span, sums) in spans.iter().zip(sums.chunks_exact(lanes)) {
+                match &span.to {
+                    &Lanes::Whole { image, pixel } => {
+                        self.scatter(Run { lane: 0, length: lanes, image, pixel }, sums, base);
+                    }
+                    Lanes::Runs(runs) => {
+                        for &run in runs {
+                            self.scatter(run, sums, base);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn scatter(&mut self, run: Run, sums: &[E], base: usize) {
+        let at = run.image * self.outputs * self.pixels + base + run.pixel;
+        let sums = &sums[run.lane..run.lane + run.length];
+        if self.step == 1 {
+            copy_short(&mut self.values[at..at + run.length], sums);
+        } else {
+            for (value, &sum) in self.values[at..].iter_mut().step_by(self.step).zip(sums) {
+                value.write(sum);
+            }
+        }
+    }
+}
+
+/// Copies a few values by two overlapping moves, without a call.
+#[inline(always)]
+fn copy_short<E: Copy>(to: &mut [MaybeUninit<E>], from: &[E]) {
+    let length = from.len();
+    match length {
+        16.. => {
+            to.write_copy_of_slice(from);
+        }
+        8.. => {
+            to[..8].write_copy_of_slice(&from[..8]);
+            to[length - 8..].write_copy_of_slice(&from[length - 8..]);
+        }
+        4.. => {
+            to[..4].write_copy_of_slice(&from[..4]);
+            to[length - 4..].write_copy_of_slice(&from[length - 4..]);
+        }
+        _ => {
+            for (to, &from) in to.iter_mut().zip(from) {
+                to.write(from);
+            }
+        }
+    }
+}
