@@ -232,7 +232,6 @@ pub(crate) fn check() -> String {
     let logits: Vec<f32> = network.infer(images(2), &network.folded()).into_data().iter().collect();
     let mut velocity = network.parameters.iter().map(Tensor::zeros_like).collect();
     let classes = Tensor::<1, Int>::from_data([0_i64, 1], &Device::flex());
-    let losses: Vec<f32> =
-        (0..2).map(|_| network.step(images(2), classes.clone(), &mut velocity)).collect();
+    let losses: Vec<f32> = (0..2).map(|_| network.step(images(2), classes.clone(), &mut velocity)).collect();
     format!("{{\"logits\": {logits:?}, \"losses\": {losses:?}}}")
 }

@@ -1,5 +1,6 @@
 //! Convolutions whose outputs each read several channels: dense and grouped, and their gradients for the input.
 
+use std::borrow::Cow;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
@@ -29,28 +30,20 @@ const GRID: usize = 1 << 17;
 /// Sums of at least this length are worth positions that are computed in vain, to have fewer vectors.
 const LONG_SUM: usize = 128;
 
-/// `y = f(W * x + b)` by the plan; `weight(group, output, input, tap)` is one weight, `bias` one value for each output
+/// `y = f(W * x + b)` by the plan; `bias` one value for each output
 /// channel or empty. Writes all of `y`.
 pub(super) fn convolve<E: Real>(
     plan: &Plan,
     sizes: Sizes,
     x: &[E],
-    weight: impl Fn(usize, usize, usize, usize) -> E,
+    weights: Weights<E>,
     bias: &[E],
     activation: Option<Activation>,
     y: &mut [MaybeUninit<E>],
 ) {
     let block = architecture().dispatch(BlockSize);
     let pixels = plan.rows.target * plan.columns.target;
-    let filters: Vec<Vec<Filters<E>>> = (0..sizes.groups)
-        .map(|group| {
-            let class = |class| {
-                let taps = plan.taps(class, 1).into_iter().map(|(tap, _)| tap).collect();
-                Filters::new(block, sizes, taps, |output, input, tap| weight(group, output, input, tap))
-            };
-            plan.classes().map(class).collect()
-        })
-        .collect();
+    let filters: Vec<Cow<[E]>> = plan.classes().map(|class| weights.class(plan, class, sizes)).collect();
     // One piece for each image and group, cut further where there are fewer pieces than threads want.
     let pieces = sizes.batch * sizes.groups;
     let blocks = sizes.outputs.div_ceil(block);
@@ -71,7 +64,8 @@ pub(super) fn convolve<E: Real>(
                 plan,
                 inputs: sizes.inputs,
                 x: &x[piece * source..(piece + 1) * source],
-                filters: &filters[group],
+                filters: &filters,
+                first_filter: group * sizes.outputs + first,
                 bias: bias.get(biases).map_or(&[], |bias| &bias[outputs.clone()]),
                 outputs,
                 activation,
@@ -94,46 +88,46 @@ impl WithSimd for BlockSize {
     }
 }
 
-/// The weights of one group and class in the order of the loop: `[block of outputs][input][tap][output in block]`.
-pub(super) struct Filters<E> {
-    block: usize,
-    /// Weights of one block.
-    size: usize,
-    weights: Vec<E>,
+/// Weights as they lie in memory.
+#[derive(Clone, Copy)]
+pub(super) enum Weights<'a, E> {
+    /// `[group][output][input][tap]`.
+    Forward(&'a [E]),
+    /// Those of the convolution whose inputs are now outputs: `[group][input][output][tap]`.
+    Transposed(&'a [E]),
 }
 
-impl<E: Real> Filters<E> {
-    pub(super) fn new(
-        block: usize,
-        sizes: Sizes,
-        taps: Vec<usize>,
-        weight: impl Fn(usize, usize, usize) -> E,
-    ) -> Self {
-        let size = sizes.inputs * taps.len() * block;
-        let mut weights = Vec::with_capacity(sizes.outputs.div_ceil(block) * size);
-        for first in (0..sizes.outputs).step_by(block) {
-            for input in 0..sizes.inputs {
-                for &tap in &taps {
-                    let filled = (first..(first + block).min(sizes.outputs)).map(|o| weight(o, input, tap));
-                    weights.extend(filled.chain(std::iter::repeat(E::ZERO)).take(block));
+impl<'a, E: Real> Weights<'a, E> {
+    /// Those of the taps of one class, `[group][output][input][tap]`.
+    pub(super) fn class(self, plan: &Plan, class: (usize, usize), sizes: Sizes) -> Cow<'a, [E]> {
+        let (weights, outputs) = match self {
+            Self::Forward(weights) => return Cow::Borrowed(weights),
+            Self::Transposed(weights) => (weights, sizes.outputs),
+        };
+        let all = weights.len() / (sizes.groups * sizes.inputs * outputs).max(1);
+        let taps: Vec<usize> = plan.taps(class, 1).into_iter().map(|(tap, _)| tap).collect();
+        let mut turned = Vec::with_capacity(sizes.groups * outputs * sizes.inputs * taps.len());
+        for group in weights.chunks_exact((sizes.inputs * outputs * all).max(1)) {
+            for output in 0..outputs {
+                for input in group.chunks_exact(outputs * all) {
+                    let filter = &input[output * all..(output + 1) * all];
+                    turned.extend(taps.iter().map(|&tap| filter[tap]));
                 }
             }
         }
-        Self { block, size, weights }
-    }
-
-    /// Those of some outputs, which begin at a block's first.
-    pub(super) fn of(&self, outputs: &Range<usize>) -> &[E] {
-        &self.weights[outputs.start / self.block * self.size..outputs.end.div_ceil(self.block) * self.size]
+        Cow::Owned(turned)
     }
 }
 
 /// Some outputs of one group of one image.
-struct Task<'a, E> {
+struct Task<'a, E: Clone> {
     plan: &'a Plan,
     inputs: usize,
     x: &'a [E],
-    filters: &'a [Filters<E>],
+    /// Of each class, those of all groups.
+    filters: &'a [Cow<'a, [E]>],
+    /// The first output in `filters`.
+    first_filter: usize,
     bias: &'a [E],
     outputs: Range<usize>,
     activation: Option<Activation>,
@@ -166,10 +160,14 @@ impl<E: Real> Task<'_, E> {
             plan.pack(&self.x[input * source..][..source], rows.clone(), grid);
         }
         for (class, filters) in plan.classes().zip(self.filters) {
-            let (taps, offsets): (Vec<usize>, Vec<usize>) = plan.taps(class, rows.len()).into_iter().unzip();
-            let long = self.inputs * taps.len() >= LONG_SUM;
+            let taps: Vec<usize> =
+                plan.taps(class, rows.len()).into_iter().map(|(_, offset)| offset).collect();
+            let input = |input: usize| taps.iter().map(move |tap| input * plane + tap);
+            let offsets: Vec<usize> = (0..self.inputs).flat_map(input).collect();
+            let filters = &filters[self.first_filter * offsets.len()..];
+            let long = offsets.len() >= LONG_SUM;
             let spans = plan.spans(class, rows.clone(), lanes::<S, E>(), long);
-            let source = Source { values: grid, plane, taps: &offsets };
+            let source = Source { values: grid, offsets: &offsets };
             let mut target = Target {
                 values: self.y,
                 outputs: self.outputs.len(),
@@ -178,7 +176,6 @@ impl<E: Real> Task<'_, E> {
                 activation: self.activation,
             };
             for spans in spans.chunks(VECTORS) {
-                let filters = filters.of(&self.outputs);
                 multiply_spans(simd, filters, self.bias, source, spans, &mut target);
             }
         }

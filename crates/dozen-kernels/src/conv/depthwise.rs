@@ -98,20 +98,20 @@ impl<E: Real> WithSimd for Channel<'_, E> {
             filters.clear();
             filters.extend(class.taps.iter().map(|&tap| self.weights[tap]));
             target.step = class.step;
-            let source = Source { values: self.grid, plane, taps: &class.offsets };
+            let source = Source { values: self.grid, offsets: &class.offsets };
             // Several vectors of sums hide the time of a multiplication; the last tile may repeat spans of the one before.
             let spans = &class.spans;
             let mut each = |spans: &[Span]| match spans {
                 [a, b, c, d, e, f, g, h] => {
                     let spans = [a, b, c, d, e, f, g, h];
-                    tile::<S, E, 1, 8>(simd, &filters, [self.bias], source, spans, 0..1, &mut target);
+                    tile::<S, E, 1, 8>(simd, [&filters], [self.bias], source, spans, 0..1, &mut target);
                 }
                 [a, b, c] => {
-                    tile::<S, E, 1, 3>(simd, &filters, [self.bias], source, [a, b, c], 0..1, &mut target);
+                    tile::<S, E, 1, 3>(simd, [&filters], [self.bias], source, [a, b, c], 0..1, &mut target);
                 }
                 _ => {
                     for span in spans {
-                        tile::<S, E, 1, 1>(simd, &filters, [self.bias], source, [span], 0..1, &mut target);
+                        tile::<S, E, 1, 1>(simd, [&filters], [self.bias], source, [span], 0..1, &mut target);
                     }
                 }
             };

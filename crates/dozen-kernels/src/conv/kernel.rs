@@ -10,7 +10,7 @@ use burn::backend::{
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
-use super::dense::Sizes;
+use super::dense::{Sizes, Weights};
 use super::plan::{Axis, Plan};
 use super::{Convolution, dense, depthwise, pointwise, weights};
 use crate::activation::{Activation, ActivationOps};
@@ -151,13 +151,8 @@ fn forward<E: Real>(
     let groups = convolution.groups;
     let (batch, outputs) = (size(x, 0), size(weight, 0));
     let sizes = Sizes { batch, groups, inputs: size(x, 1) / groups, outputs: outputs / groups };
-    let (x, weight) = (elements::<E>(x), elements::<E>(weight));
     let bias = bias.map_or(&[][..], elements::<E>);
-    let area = taps[0] * taps[1];
-    let at = |group: usize, output: usize, input: usize, tap: usize| {
-        weight[((group * sizes.outputs + output) * sizes.inputs + input) * area + tap]
-    };
-    run(&plan, sizes, x, weight, at, bias, activation)
+    run(&plan, sizes, elements(x), Weights::Forward(elements(weight)), bias, activation)
 }
 
 /// The transposed convolution, which is also the gradient of a convolution's inputs.
@@ -171,12 +166,7 @@ fn transposed<E: Real>(
     let plan = backward_plan(convolution, image, taps);
     let groups = convolution.groups;
     let sizes = Sizes { batch: size(x, 0), groups, inputs: size(x, 1) / groups, outputs: size(weight, 1) };
-    let (x, weight) = (elements::<E>(x), elements::<E>(weight));
-    let area = taps[0] * taps[1];
-    let at = |group: usize, output: usize, input: usize, tap: usize| {
-        weight[((group * sizes.inputs + input) * sizes.outputs + output) * area + tap]
-    };
-    run(&plan, sizes, x, weight, at, &[], None)
+    run::<E>(&plan, sizes, elements(x), Weights::Transposed(elements(weight)), &[], None)
 }
 
 /// Takes the loop that fits: depthwise, pointwise or dense.
@@ -184,8 +174,7 @@ fn run<E: Real>(
     plan: &Plan,
     sizes: Sizes,
     x: &[E],
-    weight: &[E],
-    at: impl Fn(usize, usize, usize, usize) -> E,
+    weights: Weights<E>,
     bias: &[E],
     activation: Option<Activation>,
 ) -> FlexTensor {
@@ -197,12 +186,14 @@ fn run<E: Real>(
     let y = unsafe {
         fill(shape.iter().product(), |y| {
             if inputs == 1 && outputs == 1 && groups > 1 {
-                depthwise::convolve(plan, groups, x, weight, bias, activation, y);
+                // With one input and output in a group, both ways are the same.
+                let (Weights::Forward(weights) | Weights::Transposed(weights)) = weights;
+                depthwise::convolve(plan, groups, x, weights, bias, activation, y);
             } else if plan.is_pointwise() && groups == 1 {
-                let at = |output: usize, input: usize| at(0, output, input, 0);
-                pointwise::mix_channels(sizes, plan.target_pixels(), x, at, bias, activation, y);
+                let weights = weights.class(plan, (0, 0), sizes);
+                pointwise::mix_channels(sizes, plan.target_pixels(), x, &weights, bias, activation, y);
             } else {
-                dense::convolve(plan, sizes, x, at, bias, activation, y);
+                dense::convolve(plan, sizes, x, weights, bias, activation, y);
             }
         })
     };

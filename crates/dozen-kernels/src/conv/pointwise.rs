@@ -6,7 +6,7 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::dense::{BlockSize, Filters, Sizes};
+use super::dense::{BlockSize, Sizes};
 use super::tile::{Lanes, Run, Source, Span, Target, VECTORS, multiply_spans};
 use crate::activation::Activation;
 use crate::real::{Real, architecture};
@@ -18,18 +18,18 @@ const PIXELS: usize = 192;
 /// Input values that a task copies side by side at a time: half of a second cache.
 const COLUMNS: usize = 1 << 17;
 
-/// `y = f(W x + b)` at each of an image's `pixels`; groups must be one. Writes all of `y`.
+/// `y = f(W x + b)` at each of an image's `pixels`, `weights` being `[output][input]`; groups must be one. Writes all of
+/// `y`.
 pub(super) fn mix_channels<E: Real>(
     sizes: Sizes,
     pixels: usize,
     x: &[E],
-    weight: impl Fn(usize, usize) -> E,
+    weights: &[E],
     bias: &[E],
     activation: Option<Activation>,
     y: &mut [MaybeUninit<E>],
 ) {
     let block = architecture().dispatch(BlockSize);
-    let filters = Filters::new(block, sizes, vec![0], |output, input, _| weight(output, input));
     let threads = rayon::current_num_threads();
     let together = PIXELS.div_ceil(pixels.max(1)).min(sizes.batch / threads).max(1);
     let pieces = sizes.batch.div_ceil(together);
@@ -50,7 +50,7 @@ pub(super) fn mix_channels<E: Real>(
                 pixels,
                 inputs: sizes.inputs,
                 x,
-                filters: filters.of(&outputs),
+                filters: &weights[outputs.start * sizes.inputs..],
                 bias: bias.get(outputs.clone()).unwrap_or(&[]),
                 outputs,
                 activation,
@@ -85,6 +85,7 @@ impl<E: Real> WithSimd for Task<'_, E> {
         let tiles = (COLUMNS / (self.inputs * VECTORS * lanes)).clamp(1, 8);
         let width = tiles * VECTORS * lanes;
         let mut columns = vec![E::ZERO; self.inputs * width];
+        let offsets: Vec<usize> = (0..self.inputs).map(|input| input * width).collect();
         let mut target = Target {
             values: self.y,
             outputs: self.outputs.len(),
@@ -102,7 +103,7 @@ impl<E: Real> WithSimd for Task<'_, E> {
                 })
                 .collect();
             gather::<S, E>(self.x, self.pixels, self.inputs, &spans, &mut columns);
-            let source = Source { values: &columns, plane: width, taps: &[0] };
+            let source = Source { values: &columns, offsets: &offsets };
             for spans in spans.chunks(VECTORS) {
                 multiply_spans(simd, self.filters, self.bias, source, spans, &mut target);
             }

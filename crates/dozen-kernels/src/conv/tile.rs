@@ -45,13 +45,12 @@ pub(super) struct Run {
     pub(super) pixel: usize,
 }
 
-/// What a tile reads: `source[input * plane + tap + position]`.
+/// What a tile reads: the sum of an output at a position is that of `filter[k] * values[offsets[k] + position]` over the
+/// inputs and taps `k`.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a, E> {
     pub(super) values: &'a [E],
-    pub(super) plane: usize,
-    /// The offset of each tap.
-    pub(super) taps: &'a [usize],
+    pub(super) offsets: &'a [usize],
 }
 
 /// Where a tile writes: `values[image * image_stride + output * pixels + pixel]`, pixels `step` apart.
@@ -63,8 +62,8 @@ pub(super) struct Target<'a, E> {
     pub(super) activation: Option<Activation>,
 }
 
-/// Computes all outputs at the positions of `spans`: `filters` is `[block of outputs][input][tap][output in block]`, `bias`
-/// one value for each output, or empty.
+/// Computes all outputs at the positions of `spans`: `filters` is `[output][input and tap]`, `bias` one value for each
+/// output, or empty.
 #[inline(always)]
 pub(super) fn multiply_spans<S: Simd, E: Real>(
     simd: S,
@@ -90,25 +89,30 @@ fn blocks<S: Simd, E: Real, const M: usize>(
     spans: &[Span],
     target: &mut Target<E>,
 ) {
-    let size = filters.len() / target.outputs.div_ceil(M).max(1);
+    let length = source.offsets.len();
     for first in (0..target.outputs).step_by(M) {
         let outputs = first..(first + M).min(target.outputs);
-        let filters = &filters[first / M * size..][..size];
-        let start: [E; M] = std::array::from_fn(|m| bias.get(first + m).copied().unwrap_or(E::ZERO));
+        // Outputs beyond the last are the last again, and are not written.
+        let (mut rows, mut start) = ([&filters[..0]; M], [E::ZERO; M]);
+        for m in 0..M {
+            let output = (first + m).min(target.outputs - 1);
+            rows[m] = &filters[output * length..(output + 1) * length];
+            start[m] = bias.get(output).copied().unwrap_or(E::ZERO);
+        }
         match spans {
-            [a, b, c] => tile::<S, E, M, 3>(simd, filters, start, source, [a, b, c], outputs, target),
-            [a, b] => tile::<S, E, M, 2>(simd, filters, start, source, [a, b], outputs, target),
-            [a] => tile::<S, E, M, 1>(simd, filters, start, source, [a], outputs, target),
+            [a, b, c] => tile::<S, E, M, 3>(simd, rows, start, source, [a, b, c], outputs, target),
+            [a, b] => tile::<S, E, M, 2>(simd, rows, start, source, [a, b], outputs, target),
+            [a] => tile::<S, E, M, 1>(simd, rows, start, source, [a], outputs, target),
             _ => unreachable!("one to {VECTORS} spans in a tile"),
         }
     }
 }
 
-/// One tile; `filters` is `[input][tap][output in block]`, `start` the value that each output's sums begin at.
+/// One tile: the outputs' `filters`, and the values that their sums begin at.
 #[inline(always)]
 pub(super) fn tile<S: Simd, E: Real, const M: usize, const V: usize>(
     simd: S,
-    filters: &[E],
+    filters: [&[E]; M],
     start: [E; M],
     source: Source<E>,
     spans: [&Span; V],
@@ -118,26 +122,27 @@ pub(super) fn tile<S: Simd, E: Real, const M: usize, const V: usize>(
     // Loops throughout: closures given to `map` may be compiled without the instruction set.
     let mut positions = [0; V];
     let mut sums = [[E::splat(simd, E::ZERO); V]; M];
-    for v in 0..V {
-        positions[v] = spans[v].position;
-        for m in 0..M {
+    let mut rows = filters;
+    let length = source.offsets.len();
+    for m in 0..M {
+        rows[m] = &filters[m][..length];
+        for v in 0..V {
             sums[m][v] = E::splat(simd, start[m]);
         }
     }
-    let (filters, _) = filters.as_chunks::<M>();
-    for (input, filters) in filters.chunks_exact(source.taps.len().max(1)).enumerate() {
-        let channel = &source.values[input * source.plane..];
-        for (&tap, weights) in source.taps.iter().zip(filters) {
-            let pixels = &channel[tap..];
-            let mut x = [E::splat(simd, E::ZERO); V];
+    for v in 0..V {
+        positions[v] = spans[v].position;
+    }
+    for k in 0..length {
+        let pixels = &source.values[source.offsets[k]..];
+        let mut x = [E::splat(simd, E::ZERO); V];
+        for v in 0..V {
+            x[v] = load::<S, E>(&pixels[positions[v]..]);
+        }
+        for m in 0..M {
+            let weight = E::splat(simd, rows[m][k]);
             for v in 0..V {
-                x[v] = load::<S, E>(&pixels[positions[v]..]);
-            }
-            for m in 0..M {
-                let weight = E::splat(simd, weights[m]);
-                for v in 0..V {
-                    sums[m][v] = E::multiply_add(simd, x[v], weight, sums[m][v]);
-                }
+                sums[m][v] = E::multiply_add(simd, x[v], weight, sums[m][v]);
             }
         }
     }
