@@ -10,8 +10,9 @@
 //! | [`activate`] | activations in one pass |
 //! | [`bernoulli_log_prob`] | log-probability of bits under logits, summed over a row |
 //! | [`conv2d`], [`conv_transpose2d`] | convolutions: dense, grouped, depthwise, strided, dilated |
-//! | [`conv2d_bias_activate`] | the same with bias and activation in one pass |
+//! | [`conv2d_fused`] | the same with scale, bias and activation in one pass |
 //! | [`batch_norm_activate`], [`fold_batch_norm`] | batch normalisation with the activation after it |
+//! | [`each_image`] | inference image by image, side by side |
 //! | [`global_mean`], [`scale_channels`] | of whole channels: squeeze-and-excite |
 //! | [`dropout()`] | dropout whose mask is a function of a seed |
 //! | [`nade()`] | the running-sum conditionals of NADE |
@@ -32,6 +33,7 @@ mod dropout;
 mod function;
 #[cfg(feature = "flex")]
 mod host;
+mod images;
 mod nade;
 mod optimizer;
 mod prefix_linear;
@@ -45,9 +47,10 @@ pub use batch_norm::{BatchNormalized, batch_norm_activate, batch_norm_activate_r
 pub use bernoulli::{bernoulli_log_prob, bernoulli_log_prob_reference};
 pub use channels::{global_mean, scale_channels, scale_channels_reference};
 pub use conv::{
-    Convolution, conv_transpose2d, conv_transpose2d_reference, conv2d, conv2d_bias_activate, conv2d_reference,
+    Convolution, Fusion, conv_transpose2d, conv_transpose2d_reference, conv2d, conv2d_fused, conv2d_reference,
 };
 pub use dropout::{Dropout, dropout};
+pub use images::each_image;
 pub use nade::{NadeSteps, nade, nade_reference};
 pub use optimizer::{AdamStep, adam_step, moving_average, rms_prop_step, sgd_step};
 pub use prefix_linear::{Prefix, prefix_linear, prefix_linear_reference};

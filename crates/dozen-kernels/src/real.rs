@@ -397,11 +397,6 @@ pub(crate) fn matmul<E: Real>(c: (&mut [E], Block), a: (&[E], Block), b: (&[E], 
     multiply(c, a, b, accumulate, parallelism);
 }
 
-/// [`matmul`] on the calling thread, for products that run side by side.
-pub(crate) fn matmul_here<E: Real>(c: (&mut [E], Block), a: (&[E], Block), b: (&[E], Block)) {
-    multiply(c, a, b, false, Parallelism::None);
-}
-
 #[expect(unsafe_code, reason = "the gemm crate takes pointers")]
 fn multiply<E: Real>(
     (c, c_block): (&mut [E], Block),

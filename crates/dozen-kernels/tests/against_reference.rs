@@ -315,37 +315,85 @@ fn transposed_convolutions_equal_burns() {
 }
 
 #[test]
-fn fused_bias_and_activation_equal_their_parts() {
-    for (taps, groups) in [(1, 1), (3, 1), (3, 6), (3, 2)] {
-        for kind in [None, Some(Activation::Silu), Some(Activation::LeakyRelu { slope: 0.2 })] {
+fn fused_scale_bias_and_activation_equal_their_parts() {
+    for (taps, groups, [height, width]) in
+        [(1, 1, [9, 21]), (1, 1, [3, 5]), (3, 1, [9, 21]), (3, 6, [9, 21]), (3, 2, [9, 21])]
+    {
+        for activation in [None, Some(Activation::Silu), Some(Activation::LeakyRelu { slope: 0.2 })] {
             let convolution = Convolution { groups, ..Convolution::padded(taps / 2) };
-            let (x, w) = (random([3, 6, 9, 21]), random([12 / (groups / 3).max(1), 6 / groups, taps, taps]));
-            let bias = random([1, w.dims()[0]]);
-            let fused = conv2d_bias_activate(
-                x.clone().inner(),
-                w.clone().inner(),
-                bias.clone().inner().squeeze_dim(0),
-                kind,
-                convolution,
-            );
-            let channels = bias.dims()[1];
-            let parts = |bias: Tensor<2>| {
-                let y =
-                    conv2d_reference(x.clone(), w.clone(), convolution) + bias.reshape([1, channels, 1, 1]);
-                let y = kind.map_or(y.clone(), |kind| activate_reference(y, kind));
-                y.flatten::<2>(1, 3)
+            let x = random([7, 6, height, width]);
+            let outputs = 12 / (groups / 3).max(1);
+            let w = random([outputs, 6 / groups, taps, taps]);
+            let fused = |[scale, bias]: [Tensor<2>; 2], x: Tensor<4>, w: Tensor<4>| {
+                let fusion = Fusion { scale: Some(scale), bias: Some(bias.squeeze_dim(0)), activation };
+                conv2d_fused(x, w, fusion, convolution).flatten::<2>(1, 3)
             };
-            close(fused.flatten::<2>(1, 3), parts(bias.clone()).inner());
+            let parts = |[scale, bias]: [Tensor<2>; 2]| {
+                let y = conv2d_reference(scale_channels_reference(x.clone(), scale), w.clone(), convolution);
+                let y = y + bias.reshape([1, outputs, 1, 1]);
+                activation.map_or(y.clone(), |kind| activate_reference(y, kind)).flatten::<2>(1, 3)
+            };
+            let around = [random([7, 6]), random([1, outputs])];
+            // Without gradients in one pass, with them by its parts.
+            let inner = around.clone().map(Tensor::inner);
+            close(fused(inner, x.clone().inner(), w.clone().inner()), parts(around.clone()).inner());
+            assert_same(around, |around| fused(around, x.clone(), w.clone()), parts);
+        }
+    }
+}
+
+#[test]
+fn batch_norm_equals_burns() {
+    for shape in [[2, 1, 1, 3], [3, 5, 7, 6], [4, 6, 17, 20]] {
+        for activation in [None, Some(Activation::Silu), Some(Activation::Relu)] {
+            let image = |x: Tensor<2>| x.reshape(shape) * 2.0 + 3.0;
+            let normalized = |[x, gamma, beta]: [Tensor<2>; 3], kernel: bool| {
+                let (gamma, beta) = (gamma.squeeze_dim(0), beta.squeeze_dim(0));
+                let f = if kernel { batch_norm_activate } else { batch_norm_activate_reference };
+                f(image(x), gamma, beta, 1e-3, activation)
+            };
+            let parameters = [
+                random([shape[0], shape[1] * shape[2] * shape[3]]),
+                random([1, shape[1]]),
+                random([1, shape[1]]),
+            ];
+            let (ours, burns) = (normalized(parameters.clone(), true), normalized(parameters.clone(), false));
+            close(ours.mean.inner(), burns.mean.inner());
+            close(ours.variance.inner(), burns.variance.inner());
             assert_same(
-                [bias],
-                |[b]| {
-                    let y = conv2d_bias_activate(x.clone(), w.clone(), b.squeeze_dim(0), kind, convolution);
-                    y.flatten::<2>(1, 3)
-                },
-                |[b]| parts(b),
+                parameters,
+                |p| normalized(p, true).output.flatten::<2>(1, 3),
+                |p| normalized(p, false).output.flatten::<2>(1, 3),
             );
         }
     }
+}
+
+#[test]
+fn folded_batch_norm_equals_convolution_and_normalisation() {
+    let (x, w) = (random([2, 3, 8, 8]), random([5, 3, 3, 3]));
+    let [gamma, beta, mean] = [(); 3].map(|()| random([5]));
+    let variance = random([5]).abs() + 0.1;
+    let channel = |values: &Tensor<1>| values.clone().reshape([1, 5, 1, 1]);
+    let y = conv2d_reference(x.clone(), w.clone(), Convolution::padded(1));
+    let y = (y - channel(&mean)) / (channel(&variance) + 1e-3).sqrt() * channel(&gamma) + channel(&beta);
+    let (w, bias) = fold_batch_norm(w, [gamma, beta, mean, variance], 1e-3);
+    let fusion = Fusion { bias: Some(bias), ..Fusion::default() };
+    close(conv2d_fused(x, w, fusion, Convolution::padded(1)), y);
+}
+
+#[test]
+fn optimiser_steps_follow_their_formulas() {
+    let plain = || random([3, 70]).inner();
+    let (w, g, state) = (plain(), plain(), plain());
+    let (stepped, velocity) = sgd_step(w.clone(), g.clone(), state.clone(), 0.1, 0.9);
+    close(velocity.clone(), state.clone() * 0.9 + g.clone());
+    close(stepped, w.clone() - velocity * 0.1);
+    let square = state.abs();
+    let (stepped, v) = rms_prop_step(w.clone(), g.clone(), square.clone(), 0.1, 0.99, 1e-8);
+    close(v.clone(), square * 0.99 + g.clone() * g.clone() * 0.01);
+    close(stepped, w.clone() - g.clone() / (v.sqrt() + 1e-8) * 0.1);
+    close(moving_average(w.clone(), g.clone(), 0.75), w * 0.75 + g * 0.25);
 }
 
 #[test]

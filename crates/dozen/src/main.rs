@@ -8,14 +8,25 @@ mod training;
 
 use std::process::ExitCode;
 
-use crate::args::{Command, Invocation};
+use crate::args::{Command, Context, Invocation};
 use crate::output::Failure;
 
 /// Tensors come and go many times a second; the system's allocator would give their pages back each time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// How long the allocator keeps freed pages before it gives them back, in milliseconds: longer than a training step takes,
+/// or each step would fetch zeroed pages anew.
+const KEEP_PAGES: std::ffi::c_long = 10_000;
+
 fn main() -> ExitCode {
+    /// `mi_option_purge_delay` of mimalloc.h, version 3.
+    const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
+    // SAFETY: the call stores a number among the allocator's options, and no other thread runs yet.
+    #[expect(unsafe_code, reason = "a C function")]
+    unsafe {
+        libmimalloc_sys::mi_option_set(PURGE_DELAY, KEEP_PAGES);
+    }
     match Invocation::from_environment().and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
@@ -25,11 +36,16 @@ fn main() -> ExitCode {
 fn run(invocation: Invocation) -> Result<(), Failure> {
     let Invocation { command, context } = invocation;
     context.set_threads()?;
+    // On a thread of the pool: a kernel then starts without waking another thread and waiting for it.
+    rayon::scope(|_| dispatch(command, &context))
+}
+
+fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
-        Command::Autoregressive(command) => commands::autoregressive::run(command, &context),
-        Command::Tour(arguments) => commands::tour::run(&arguments, &context),
-        Command::Make(arguments) => commands::make::run(&arguments, &context),
-        Command::Info(arguments) => commands::info::run(&arguments, &context),
+        Command::Autoregressive(command) => commands::autoregressive::run(command, context),
+        Command::Tour(arguments) => commands::tour::run(&arguments, context),
+        Command::Make(arguments) => commands::make::run(&arguments, context),
+        Command::Info(arguments) => commands::info::run(&arguments, context),
         Command::Completions(arguments) => {
             commands::completions::run(&arguments);
             Ok(())

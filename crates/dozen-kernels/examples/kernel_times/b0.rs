@@ -3,8 +3,8 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use dozen_kernels::{
-    Activation, Convolution, Prefix, activate, batch_norm_activate, conv2d, conv2d_bias_activate,
-    cross_entropy, fold_batch_norm, global_mean, prefix_linear, scale_channels, sgd_step,
+    Activation, Convolution, Fusion, Prefix, activate, batch_norm_activate, conv2d, conv2d_fused,
+    cross_entropy, each_image, fold_batch_norm, global_mean, prefix_linear, scale_channels, sgd_step,
 };
 
 const SILU: Option<Activation> = Some(Activation::Silu);
@@ -152,12 +152,24 @@ impl B0 {
         parameters
     }
 
-    fn unit(&self, x: Tensor<4>, unit: &Unit, parameters: &[Tensor<1>], mode: Mode) -> Tensor<4> {
+    /// Of `x`, its channels scaled by `scale`.
+    fn unit(
+        &self,
+        x: Tensor<4>,
+        scale: Option<Tensor<2>>,
+        unit: &Unit,
+        parameters: &[Tensor<1>],
+        mode: Mode,
+    ) -> Tensor<4> {
         let weight = self.shaped::<4>(parameters, unit.weight);
         let [gamma, beta] = [1, 2].map(|offset| parameters[unit.weight + offset].clone());
         match mode {
-            Mode::Infer => conv2d_bias_activate(x, weight, beta, unit.activation, unit.convolution),
+            Mode::Infer => {
+                let fusion = Fusion { scale, bias: Some(beta), activation: unit.activation };
+                conv2d_fused(x, weight, fusion, unit.convolution)
+            }
             Mode::Train => {
+                let x = scale.map_or(x.clone(), |scale| scale_channels(x, scale));
                 let x = conv2d(x, weight, unit.convolution);
                 batch_norm_activate(x, gamma, beta, EPSILON, unit.activation).output
             }
@@ -170,28 +182,28 @@ impl B0 {
     }
 
     fn forward(&self, x: Tensor<4>, parameters: &[Tensor<1>], mode: Mode) -> Tensor<2> {
-        let mut x = self.unit(x, &self.stem, parameters, mode);
+        let mut x = self.unit(x, None, &self.stem, parameters, mode);
         for block in &self.blocks {
             let input = x.clone();
             if let Some(expand) = &block.expand {
-                x = self.unit(x, expand, parameters, mode);
+                x = self.unit(x, None, expand, parameters, mode);
             }
-            x = self.unit(x, &block.depthwise, parameters, mode);
+            x = self.unit(x, None, &block.depthwise, parameters, mode);
             let squeezed = self.linear(global_mean(x.clone()), &block.squeeze, parameters);
             let excited = self.linear(activate(squeezed, Activation::Silu), &block.excite, parameters);
-            x = scale_channels(x, activate(excited, Activation::Sigmoid));
-            x = self.unit(x, &block.project, parameters, mode);
+            let scale = activate(excited, Activation::Sigmoid);
+            x = self.unit(x, Some(scale), &block.project, parameters, mode);
             if block.skip {
                 x = x + input;
             }
         }
-        x = self.unit(x, &self.head, parameters, mode);
+        x = self.unit(x, None, &self.head, parameters, mode);
         self.linear(global_mean(x), &self.classifier, parameters)
     }
 
     /// Logits with folded parameters.
     pub(crate) fn infer(&self, x: Tensor<4>, folded: &[Tensor<1>]) -> Tensor<2> {
-        self.forward(x, folded, Mode::Infer)
+        each_image(x, |image| self.forward(image, folded, Mode::Infer))
     }
 
     /// One step of SGD with momentum on the mean cross-entropy; gives the loss.

@@ -28,8 +28,10 @@ fn main() {
     let burn = arguments.any(|argument| argument == "burn");
     let threads = std::env::var("THREADS").ok().and_then(|t| t.parse().ok()).unwrap_or(2);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the pool is not built yet");
-    let forward = time_row(&row, burn, false);
-    let both = if std::env::var_os("FORWARD").is_some() { None } else { time_row(&row, burn, true) };
+    // On a thread of the pool, as the program: a kernel then starts without waking another thread first.
+    let time_row = |backward| rayon::scope(|_| time_row(&row, burn, backward));
+    let forward = time_row(false);
+    let both = if std::env::var_os("FORWARD").is_some() { None } else { time_row(true) };
     let number = |seconds: Option<f64>| seconds.map_or("null".into(), |s| format!("{s:.9}"));
     print(&format!("{{\"forward\": {}, \"both\": {}}}", number(forward), number(both)));
 }
@@ -41,10 +43,11 @@ fn print(line: &str) {
 
 /// The median of the times of `f`, over at least half a second and seven runs.
 fn median(mut f: impl FnMut()) -> f64 {
+    let seconds = std::env::var("SECONDS_EACH").ok().and_then(|s| s.parse().ok()).unwrap_or(0.5);
     let mut times = Vec::new();
     f();
     let started = Instant::now();
-    while times.len() < 7 || started.elapsed().as_secs_f64() < 0.5 {
+    while times.len() < 7 || started.elapsed().as_secs_f64() < seconds {
         let start = Instant::now();
         f();
         times.push(start.elapsed().as_secs_f64());

@@ -24,21 +24,30 @@ pub(super) struct Sizes {
     pub(super) outputs: usize,
 }
 
+/// What is done beside a convolution.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a, E> {
+    /// A factor for each input channel of each image, or empty.
+    pub(super) scale: &'a [E],
+    /// A value for each output channel, or empty.
+    pub(super) bias: &'a [E],
+    pub(super) activation: Option<Activation>,
+}
+
 /// Values of a packed grid: half of a second cache.
 const GRID: usize = 1 << 17;
 
 /// Sums of at least this length are worth positions that are computed in vain, to have fewer vectors.
 const LONG_SUM: usize = 128;
 
-/// `y = f(W * x + b)` by the plan; `bias` one value for each output
-/// channel or empty. Writes all of `y`.
+/// `y = f(W * x + b)` by the plan; no
+/// scale. Writes all of `y`.
 pub(super) fn convolve<E: Real>(
     plan: &Plan,
     sizes: Sizes,
     x: &[E],
     weights: Weights<E>,
-    bias: &[E],
-    activation: Option<Activation>,
+    around: Around<E>,
     y: &mut [MaybeUninit<E>],
 ) {
     let block = architecture().dispatch(BlockSize);
@@ -47,7 +56,7 @@ pub(super) fn convolve<E: Real>(
     // One piece for each image and group, cut further where there are fewer pieces than threads want.
     let pieces = sizes.batch * sizes.groups;
     let blocks = sizes.outputs.div_ceil(block);
-    let cuts = (4 * rayon::current_num_threads()).div_ceil(pieces.max(1)).clamp(1, blocks.max(1));
+    let cuts = rayon::current_num_threads().div_ceil(pieces.max(1)).clamp(1, blocks.max(1));
     let chunk = blocks.div_ceil(cuts) * block;
     let source = sizes.inputs * plan.source_pixels();
     let tasks: Vec<Task<E>> = y
@@ -66,9 +75,9 @@ pub(super) fn convolve<E: Real>(
                 x: &x[piece * source..(piece + 1) * source],
                 filters: &filters,
                 first_filter: group * sizes.outputs + first,
-                bias: bias.get(biases).map_or(&[], |bias| &bias[outputs.clone()]),
+                bias: around.bias.get(biases).map_or(&[], |bias| &bias[outputs.clone()]),
                 outputs,
-                activation,
+                activation: around.activation,
                 y,
             }
         })

@@ -5,20 +5,20 @@ use std::mem::MaybeUninit;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::dense::Around;
 use super::plan::Plan;
 use super::tile::{Source, Span, Target, tile};
 use crate::activation::Activation;
 use crate::real::{Real, architecture};
 use crate::vector::{lanes, load};
 
-/// `y = f(w * x + b)` by the plan, `weights[channel][tap]`, `bias` one value for each channel or empty. Writes all of `y`.
+/// `y = f(w * x + b)` by the plan, `weights[channel][tap]`, no scale. Writes all of `y`.
 pub(super) fn convolve<E: Real>(
     plan: &Plan,
     channels: usize,
     x: &[E],
     weights: &[E],
-    bias: &[E],
-    activation: Option<Activation>,
+    around: Around<E>,
     y: &mut [MaybeUninit<E>],
 ) {
     let rows = plan.rows.positions;
@@ -43,8 +43,8 @@ pub(super) fn convolve<E: Real>(
                 classes: &classes,
                 x,
                 weights: &weights[channel * taps..(channel + 1) * taps],
-                bias: bias.get(channel).copied().unwrap_or(E::ZERO),
-                activation,
+                bias: around.bias.get(channel).copied().unwrap_or(E::ZERO),
+                activation: around.activation,
                 grid,
                 y,
             });

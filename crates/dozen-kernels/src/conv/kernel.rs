@@ -10,7 +10,7 @@ use burn::backend::{
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
-use super::dense::{Sizes, Weights};
+use super::dense::{Around, Sizes, Weights};
 use super::plan::{Axis, Plan};
 use super::{Convolution, dense, depthwise, pointwise, weights};
 use crate::activation::{Activation, ActivationOps};
@@ -25,9 +25,11 @@ pub(super) trait ConvolutionOps: Backend {
         weight: FloatTensor<Self>,
         convolution: Convolution,
     ) -> FloatTensor<Self>;
-    fn convolve_bias_activate(
+    /// Without a scale or bias where those have no elements.
+    fn convolve_fused(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         activation: Option<Activation>,
         convolution: Convolution,
@@ -54,16 +56,21 @@ pub(super) fn convolve(x: Tensor<4>, weight: Tensor<4>, convolution: Convolution
     ))
 }
 
-pub(super) fn convolve_bias_activate(
+pub(super) fn convolve_fused(
     x: Tensor<4>,
     weight: Tensor<4>,
-    bias: Tensor<1>,
+    scale: Option<Tensor<2>>,
+    bias: Option<Tensor<1>>,
     activation: Option<Activation>,
     convolution: Convolution,
 ) -> Tensor<4> {
-    Tensor::from_dispatch(<Dispatch as ConvolutionOps>::convolve_bias_activate(
+    let device = x.device();
+    let scale = scale.unwrap_or_else(|| Tensor::zeros([0, 0], &device));
+    let bias = bias.unwrap_or_else(|| Tensor::zeros([0], &device));
+    Tensor::from_dispatch(<Dispatch as ConvolutionOps>::convolve_fused(
         x.into_dispatch(),
         weight.into_dispatch(),
+        scale.into_dispatch(),
         bias.into_dispatch(),
         activation,
         convolution,
@@ -87,18 +94,27 @@ pub(super) fn convolve_transposed(
 impl ConvolutionOps for Flex {
     fn convolve(x: FlexTensor, weight: FlexTensor, convolution: Convolution) -> FlexTensor {
         let (x, weight) = (contiguous(x), contiguous(weight));
-        by_type!(&x, forward(&x, &weight, None, None, convolution))
+        by_type!(&x, forward(&x, &weight, [None, None], None, convolution))
     }
 
-    fn convolve_bias_activate(
+    fn convolve_fused(
         x: FlexTensor,
         weight: FlexTensor,
+        scale: FlexTensor,
         bias: FlexTensor,
         activation: Option<Activation>,
         convolution: Convolution,
     ) -> FlexTensor {
-        let (x, weight, bias) = (contiguous(x), contiguous(weight), contiguous(bias));
-        by_type!(&x, forward(&x, &weight, Some(&bias), activation, convolution))
+        let (mut x, weight) = (contiguous(x), contiguous(weight));
+        let (scale, bias) = (contiguous(scale), contiguous(bias));
+        let plan =
+            forward_plan(convolution, [size(&x, 2), size(&x, 3)], [size(&weight, 2), size(&weight, 3)]);
+        let scaled_within = plan.is_pointwise() && convolution.groups == 1;
+        if !scaled_within && size(&scale, 0) > 0 {
+            x = Self::scale_channels(x, scale.clone());
+        }
+        let scale = scaled_within.then_some(&scale);
+        by_type!(&x, forward(&x, &weight, [scale, Some(&bias)], activation, convolution))
     }
 
     fn convolve_transposed(
@@ -142,7 +158,7 @@ fn backward_plan(convolution: Convolution, image: [usize; 2], taps: [usize; 2]) 
 fn forward<E: Real>(
     x: &FlexTensor,
     weight: &FlexTensor,
-    bias: Option<&FlexTensor>,
+    [scale, bias]: [Option<&FlexTensor>; 2],
     activation: Option<Activation>,
     convolution: Convolution,
 ) -> FlexTensor {
@@ -151,8 +167,9 @@ fn forward<E: Real>(
     let groups = convolution.groups;
     let (batch, outputs) = (size(x, 0), size(weight, 0));
     let sizes = Sizes { batch, groups, inputs: size(x, 1) / groups, outputs: outputs / groups };
-    let bias = bias.map_or(&[][..], elements::<E>);
-    run(&plan, sizes, elements(x), Weights::Forward(elements(weight)), bias, activation)
+    let [scale, bias] = [scale, bias].map(|tensor| tensor.map_or(&[][..], elements::<E>));
+    let around = Around { scale, bias, activation };
+    run(&plan, sizes, elements(x), Weights::Forward(elements(weight)), around)
 }
 
 /// The transposed convolution, which is also the gradient of a convolution's inputs.
@@ -166,18 +183,12 @@ fn transposed<E: Real>(
     let plan = backward_plan(convolution, image, taps);
     let groups = convolution.groups;
     let sizes = Sizes { batch: size(x, 0), groups, inputs: size(x, 1) / groups, outputs: size(weight, 1) };
-    run::<E>(&plan, sizes, elements(x), Weights::Transposed(elements(weight)), &[], None)
+    let around = Around { scale: &[], bias: &[], activation: None };
+    run::<E>(&plan, sizes, elements(x), Weights::Transposed(elements(weight)), around)
 }
 
 /// Takes the loop that fits: depthwise, pointwise or dense.
-fn run<E: Real>(
-    plan: &Plan,
-    sizes: Sizes,
-    x: &[E],
-    weights: Weights<E>,
-    bias: &[E],
-    activation: Option<Activation>,
-) -> FlexTensor {
+fn run<E: Real>(plan: &Plan, sizes: Sizes, x: &[E], weights: Weights<E>, around: Around<E>) -> FlexTensor {
     let Sizes { batch, groups, inputs, outputs } = sizes;
     let shape = [batch, groups * outputs, plan.rows.target, plan.columns.target];
     // SAFETY: each of the three writes every target pixel of every channel: the classes divide the pixels between them,
@@ -188,12 +199,12 @@ fn run<E: Real>(
             if inputs == 1 && outputs == 1 && groups > 1 {
                 // With one input and output in a group, both ways are the same.
                 let (Weights::Forward(weights) | Weights::Transposed(weights)) = weights;
-                depthwise::convolve(plan, groups, x, weights, bias, activation, y);
+                depthwise::convolve(plan, groups, x, weights, around, y);
             } else if plan.is_pointwise() && groups == 1 {
                 let weights = weights.class(plan, (0, 0), sizes);
-                pointwise::mix_channels(sizes, plan.target_pixels(), x, &weights, bias, activation, y);
+                pointwise::mix_channels(sizes, plan.target_pixels(), x, &weights, around, y);
             } else {
-                dense::convolve(plan, sizes, x, weights, bias, activation, y);
+                dense::convolve(plan, sizes, x, weights, around, y);
             }
         })
     };
@@ -283,14 +294,18 @@ impl<B: ConvolutionOps + ActivationOps + ChannelOps, C: CheckpointStrategy> Conv
         }
     }
 
-    fn convolve_bias_activate(
+    fn convolve_fused(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         activation: Option<Activation>,
         convolution: Convolution,
     ) -> FloatTensor<Self> {
-        let y = Self::add_channels(Self::convolve(x, weight, convolution), bias);
+        let given = |tensor: &FloatTensor<Self>| tensor.shape().num_elements() > 0;
+        let x = if given(&scale) { Self::scale_channels(x, scale) } else { x };
+        let y = Self::convolve(x, weight, convolution);
+        let y = if given(&bias) { Self::add_channels(y, bias) } else { y };
         match activation {
             Some(kind) => <Self as ActivationOps>::activate(y, kind),
             None => y,

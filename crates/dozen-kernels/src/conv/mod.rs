@@ -6,6 +6,7 @@ use burn::tensor::module;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
 use crate::activation::{Activation, activate};
+use crate::channels::scale_channels;
 
 #[cfg(feature = "flex")]
 mod dense;
@@ -99,25 +100,39 @@ pub fn conv2d_reference(x: Tensor<4>, weight: Tensor<4>, convolution: Convolutio
     module::conv2d(x, weight, None, ConvOptions::new([stride; 2], [0; 2], [dilation; 2], groups))
 }
 
-/// `f(conv2d(x, w) + b)` with `bias` one value for each output channel; in one pass where no gradient is asked for.
-pub fn conv2d_bias_activate(
-    x: Tensor<4>,
-    weight: Tensor<4>,
-    bias: Tensor<1>,
-    activation: Option<Activation>,
-    convolution: Convolution,
-) -> Tensor<4> {
-    convolution.check([x.dims()[1], weight.dims()[0]], weight.dims());
+/// What [`conv2d_fused`] does beside the convolution.
+#[derive(Clone, Debug, Default)]
+pub struct Fusion {
+    /// A factor for each input channel of each image, as squeeze-and-excite gives: `[batch, inputs]`.
+    pub scale: Option<Tensor<2>>,
+    /// A value for each output channel.
+    pub bias: Option<Tensor<1>>,
+    /// Of each output.
+    pub activation: Option<Activation>,
+}
+
+/// `f(conv2d(s x, w) + b)`, in one pass where no gradient is asked for.
+///
+/// # Panics
+/// When shapes and geometry do not fit.
+pub fn conv2d_fused(x: Tensor<4>, weight: Tensor<4>, fusion: Fusion, convolution: Convolution) -> Tensor<4> {
+    let [batch, inputs, ..] = x.dims();
+    let outputs = weight.dims()[0];
+    convolution.check([inputs, outputs], weight.dims());
+    let Fusion { scale, bias, activation } = fusion;
+    assert!(
+        scale.iter().all(|s| s.dims() == [batch, inputs]),
+        "a scale for each input channel of each image"
+    );
+    assert!(bias.iter().all(|b| b.dims() == [outputs]), "a bias for each output channel");
     #[cfg(feature = "flex")]
     if crate::has_kernels(&x.device()) {
-        return kernel::convolve_bias_activate(x, weight, bias, activation, convolution);
+        return kernel::convolve_fused(x, weight, scale, bias, activation, convolution);
     }
-    let channels = bias.dims()[0];
-    let y = conv2d_reference(x, weight, convolution) + bias.reshape([1, channels, 1, 1]);
-    match activation {
-        Some(kind) => activate(y, kind),
-        None => y,
-    }
+    let x = scale.map_or(x.clone(), |scale| scale_channels(x, scale));
+    let y = conv2d_reference(x, weight, convolution);
+    let y = bias.map_or(y.clone(), |bias| y + bias.reshape([1, outputs, 1, 1]));
+    activation.map_or(y.clone(), |kind| activate(y, kind))
 }
 
 /// The convolution turned round: `y[n, o, r, q] = sum w[c, o, u, v] x[n, c, i, j]` over all taps and pixels with

@@ -6,7 +6,7 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::dense::{BlockSize, Sizes};
+use super::dense::{Around, BlockSize, Sizes};
 use super::tile::{Lanes, Run, Source, Span, Target, VECTORS, multiply_spans};
 use crate::activation::Activation;
 use crate::real::{Real, architecture};
@@ -18,15 +18,14 @@ const PIXELS: usize = 192;
 /// Input values that a task copies side by side at a time: half of a second cache.
 const COLUMNS: usize = 1 << 17;
 
-/// `y = f(W x + b)` at each of an image's `pixels`, `weights` being `[output][input]`; groups must be one. Writes all of
+/// `y = f(W s x + b)` at each of an image's `pixels`, `weights` being `[output][input]`; groups must be one. Writes all of
 /// `y`.
 pub(super) fn mix_channels<E: Real>(
     sizes: Sizes,
     pixels: usize,
     x: &[E],
     weights: &[E],
-    bias: &[E],
-    activation: Option<Activation>,
+    around: Around<E>,
     y: &mut [MaybeUninit<E>],
 ) {
     let block = architecture().dispatch(BlockSize);
@@ -35,25 +34,28 @@ pub(super) fn mix_channels<E: Real>(
     let pieces = sizes.batch.div_ceil(together);
     let blocks = sizes.outputs.div_ceil(block);
     // Outputs are cut only where an image is a piece of its own.
-    let cuts = if together > 1 { 1 } else { (4 * threads).div_ceil(pieces.max(1)).clamp(1, blocks.max(1)) };
+    let cuts = if together > 1 { 1 } else { threads.div_ceil(pieces.max(1)).clamp(1, blocks.max(1)) };
     let chunk = blocks.div_ceil(cuts) * block;
     let tasks: Vec<Task<E>> = y
         .chunks_mut((together * sizes.outputs * pixels).max(1))
         .zip(x.chunks((together * sizes.inputs * pixels).max(1)))
-        .flat_map(|(y, x)| {
+        .enumerate()
+        .flat_map(|(piece, (y, x))| {
             let cut = if together > 1 { y.len() } else { chunk * pixels };
-            y.chunks_mut(cut.max(1)).enumerate().map(move |(cut, y)| (x, cut * chunk, y))
+            let scale = around.scale.get(piece * together * sizes.inputs..).unwrap_or(&[]);
+            y.chunks_mut(cut.max(1)).enumerate().map(move |(cut, y)| (x, scale, cut * chunk, y))
         })
-        .map(|(x, first, y)| {
+        .map(|(x, scale, first, y)| {
             let outputs = first..(first + chunk).min(sizes.outputs);
             Task {
                 pixels,
                 inputs: sizes.inputs,
                 x,
+                scale,
                 filters: &weights[outputs.start * sizes.inputs..],
-                bias: bias.get(outputs.clone()).unwrap_or(&[]),
+                bias: around.bias.get(outputs.clone()).unwrap_or(&[]),
                 outputs,
-                activation,
+                activation: around.activation,
                 y,
             }
         })
@@ -66,6 +68,8 @@ struct Task<'a, E> {
     pixels: usize,
     inputs: usize,
     x: &'a [E],
+    /// `[image][input]`, or empty.
+    scale: &'a [E],
     filters: &'a [E],
     bias: &'a [E],
     outputs: Range<usize>,
@@ -77,7 +81,7 @@ impl<E: Real> WithSimd for Task<'_, E> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(mut self, simd: S) {
         let lanes = lanes::<S, E>();
         let images = self.x.len() / (self.inputs * self.pixels).max(1);
         let total = images * self.pixels;
@@ -87,7 +91,7 @@ impl<E: Real> WithSimd for Task<'_, E> {
         let mut columns = vec![E::ZERO; self.inputs * width];
         let offsets: Vec<usize> = (0..self.inputs).map(|input| input * width).collect();
         let mut target = Target {
-            values: self.y,
+            values: std::mem::take(&mut self.y),
             outputs: self.outputs.len(),
             pixels: self.pixels,
             step: 1,
@@ -102,10 +106,44 @@ impl<E: Real> WithSimd for Task<'_, E> {
                     to: targets(position..(position + lanes).min(end), self.pixels, lanes),
                 })
                 .collect();
-            gather::<S, E>(self.x, self.pixels, self.inputs, &spans, &mut columns);
+            self.gather(simd, &spans, &mut columns);
             let source = Source { values: &columns, offsets: &offsets };
             for spans in spans.chunks(VECTORS) {
                 multiply_spans(simd, self.filters, self.bias, source, spans, &mut target);
+            }
+        }
+    }
+}
+
+impl<E: Real> Task<'_, E> {
+    /// Copies the channels of the spans' pixels side by side, `[input][position]`, and scales them.
+    #[inline(always)]
+    fn gather<S: Simd>(&self, simd: S, spans: &[Span], columns: &mut [E]) {
+        let image_size = self.inputs * self.pixels;
+        let width = columns.len() / self.inputs.max(1);
+        let zero = E::splat(simd, E::ZERO);
+        for (input, columns) in columns.chunks_exact_mut(width).enumerate() {
+            let channel = &self.x[input * self.pixels..];
+            let factor = |image: usize| self.scale.get(image * self.inputs + input).copied();
+            for (span, columns) in spans.iter().zip(columns.chunks_exact_mut(lanes::<S, E>())) {
+                match &span.to {
+                    &Lanes::Whole { image, pixel } => {
+                        let mut vector = load::<S, E>(&channel[image * image_size + pixel..]);
+                        if let Some(factor) = factor(image) {
+                            vector = E::multiply_add(simd, vector, E::splat(simd, factor), zero);
+                        }
+                        columns.copy_from_slice(values::<S, E>(&vector));
+                    }
+                    Lanes::Runs(runs) => {
+                        for run in runs {
+                            let factor = factor(run.image).unwrap_or(E::ONE);
+                            let from = &channel[run.image * image_size + run.pixel..][..run.length];
+                            for (to, &from) in columns[run.lane..].iter_mut().zip(from) {
+                                *to = from * factor;
+                            }
+                        }
+                    }
+                }
             }
         }
     }
@@ -126,28 +164,4 @@ fn targets(positions: Range<usize>, pixels: usize, lanes: usize) -> Lanes {
         position += length;
     }
     Lanes::Runs(runs)
-}
-
-/// Copies the channels of the spans' pixels side by side: `[input][position]`.
-#[inline(always)]
-fn gather<S: Simd, E: Real>(x: &[E], pixels: usize, inputs: usize, spans: &[Span], columns: &mut [E]) {
-    let image_size = inputs * pixels;
-    let width = columns.len() / inputs.max(1);
-    for (input, columns) in columns.chunks_exact_mut(width).enumerate() {
-        let channel = &x[input * pixels..];
-        for (span, columns) in spans.iter().zip(columns.chunks_exact_mut(lanes::<S, E>())) {
-            match &span.to {
-                Lanes::Whole { image, pixel } => {
-                    let vector = load::<S, E>(&channel[image * image_size + pixel..]);
-                    columns.copy_from_slice(values::<S, E>(&vector));
-                }
-                Lanes::Runs(runs) => {
-                    for run in runs {
-                        let from = &channel[run.image * image_size + run.pixel..][..run.length];
-                        columns[run.lane..run.lane + run.length].copy_from_slice(from);
-                    }
-                }
-            }
-        }
-    }
 }

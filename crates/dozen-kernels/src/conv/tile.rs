@@ -146,10 +146,16 @@ pub(super) fn tile<S: Simd, E: Real, const M: usize, const V: usize>(
             }
         }
     }
+    if let Some(kind) = target.activation {
+        // A copy, so that the sums themselves stay in registers above.
+        let mut activated = sums;
+        apply(kind, bytemuck::cast_slice_mut::<_, E>(activated.as_flattened_mut()));
+        sums = activated;
+    }
     let count = outputs.len();
     let base = outputs.start * target.pixels;
     let mut places = [0; V];
-    let mut whole = target.step == 1 && target.activation.is_none();
+    let mut whole = target.step == 1;
     for v in 0..V {
         match spans[v].to {
             Lanes::Whole { image, pixel } => places[v] = image * target.outputs * target.pixels + pixel,
@@ -165,20 +171,17 @@ pub(super) fn tile<S: Simd, E: Real, const M: usize, const V: usize>(
             }
         }
     } else {
-        // A copy, so that the sums themselves stay in registers above.
-        let mut sums = sums;
-        let sums = bytemuck::cast_slice_mut::<_, E>(sums.as_flattened_mut());
+        // A copy again.
+        let sums = sums;
+        let sums = bytemuck::cast_slice::<_, E>(sums.as_flattened());
         target.write(sums, &spans, count, lanes::<S, E>(), base);
     }
 }
 
 impl<E: Real> Target<'_, E> {
-    /// Writes sums, `[output][span][lane]`, to where they belong, after the activation.
+    /// Writes sums, `[output][span][lane]`, to where they belong.
     #[inline(never)]
-    fn write(&mut self, sums: &mut [E], spans: &[&Span], count: usize, lanes: usize, base: usize) {
-        if let Some(kind) = self.activation {
-            apply(kind, sums);
-        }
+    fn write(&mut self, sums: &[E], spans: &[&Span], count: usize, lanes: usize, base: usize) {
         for (row, sums) in sums.chunks_exact(spans.len() * lanes).enumerate().take(count) {
             let base = base + row * self.pixels;
             for (span, sums) in spans.iter().zip(sums.chunks_exact(lanes)) {
