@@ -124,3 +124,23 @@ def step(layout, batch):
         return loss.item()
 
     return run
+
+
+def memory():
+    """Resident bytes before the first of three training steps at batch 8 and at the peak."""
+    def field(name):
+        for line in open("/proc/self/status"):
+            if line.startswith(name):
+                return int(line.split()[1]) * 1024
+
+    run = step(torch.channels_last, 8)
+    before = field("VmRSS:")
+    for _ in range(3):
+        run()
+    return {"before": before, "peak": field("VmHWM:")}
+
+
+if __name__ == "__main__":
+    import json
+    torch.set_num_threads(2)
+    print(json.dumps(memory()))

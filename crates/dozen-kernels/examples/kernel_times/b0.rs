@@ -247,3 +247,22 @@ pub(crate) fn check() -> String {
     let losses: Vec<f32> = (0..2).map(|_| network.step(images(2), classes.clone(), &mut velocity)).collect();
     format!("{{\"logits\": {logits:?}, \"losses\": {losses:?}}}")
 }
+
+/// Resident bytes before the first of three training steps at batch 8 and at the peak, as JSON.
+pub(crate) fn memory() -> String {
+    let field = |name: &str| -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").expect("Linux says what a process holds");
+        let line = status.lines().find(|line| line.starts_with(name)).expect("the field is there");
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number of KiB")
+    };
+    let mut network = B0::new();
+    let mut velocity = network.parameters.iter().map(Tensor::zeros_like).collect();
+    let classes: Vec<i64> = (0..8).collect();
+    let classes = Tensor::<1, Int>::from_data(classes.as_slice(), &Device::flex());
+    let x = images(8);
+    let before = field("VmRSS:") * 1024;
+    for _ in 0..3 {
+        network.step(x.clone(), classes.clone(), &mut velocity);
+    }
+    format!("{{\"before\": {before}, \"peak\": {}}}", field("VmHWM:") * 1024)
+}

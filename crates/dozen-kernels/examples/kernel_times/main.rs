@@ -1,5 +1,5 @@
-//! Times one operation: `kernel_times ROW [burn]` prints `{"forward": seconds, "both": seconds}`, medians over half a
-//! second. With `burn`, Burn's own operations instead of this crate's. Called by `bench/kernels.py`, which has the same
+//! Times one operation: `kernel_times ROW [burn]` prints `{"forward": seconds, "both": seconds}`, medians over 0.3
+//! seconds. With `burn`, Burn's own operations instead of this crate's. Called by `bench/kernels.py`, which has the same
 //! rows in PyTorch.
 
 mod b0;
@@ -25,13 +25,16 @@ fn main() {
     if row == "b0 check" {
         return print(&b0::check());
     }
+    if row == "b0 memory" {
+        return print(&b0::memory());
+    }
     let burn = arguments.any(|argument| argument == "burn");
     let threads = std::env::var("THREADS").ok().and_then(|t| t.parse().ok()).unwrap_or(2);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the pool is not built yet");
     // On a thread of the pool, as the program: a kernel then starts without waking another thread first.
     let time_row = |backward| rayon::scope(|_| time_row(&row, burn, backward));
     let forward = time_row(false);
-    let both = if std::env::var_os("FORWARD").is_some() { None } else { time_row(true) };
+    let both = time_row(true);
     let number = |seconds: Option<f64>| seconds.map_or("null".into(), |s| format!("{s:.9}"));
     print(&format!("{{\"forward\": {}, \"both\": {}}}", number(forward), number(both)));
 }
@@ -41,19 +44,18 @@ fn print(line: &str) {
     println!("{line}");
 }
 
-/// The median of the times of `f`, over at least half a second and seven runs.
+/// The median of the times of `f`, over at least 0.3 seconds and seven runs.
 fn median(mut f: impl FnMut()) -> f64 {
-    let seconds = std::env::var("SECONDS_EACH").ok().and_then(|s| s.parse().ok()).unwrap_or(0.5);
     let mut times = Vec::new();
     f();
     let started = Instant::now();
-    while times.len() < 7 || started.elapsed().as_secs_f64() < seconds {
+    while times.len() < 7 || started.elapsed().as_secs_f64() < 0.3 {
         let start = Instant::now();
         f();
         times.push(start.elapsed().as_secs_f64());
     }
     times.sort_by(f64::total_cmp);
-    if std::env::var_os("LEAST").is_some() { times[0] } else { times[times.len() / 2] }
+    times[times.len() / 2]
 }
 
 fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
