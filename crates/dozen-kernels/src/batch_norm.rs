@@ -343,7 +343,7 @@ mod kernel {
         (d_gamma, d_beta)
     }
 
-    /// Turns `dy` into `g`, and gives the sums of `g h` and `g`.
+    /// Turns `dy` into `g`, and gives the sums of `g h` and `g`: in two loops, for the sums would keep the first from SIMD.
     fn pass_activation<E: Real, F: Function>(
         x: &[E],
         dy: &mut [E],
@@ -353,23 +353,23 @@ mod kernel {
         vectorized(
             #[inline(always)]
             || {
+                for (dy, &x) in dy.iter_mut().zip(x) {
+                    *dy *= f.slope(normalizer.value(x));
+                }
                 let mut products = [E::ZERO; LANES];
                 let mut sums = [E::ZERO; LANES];
                 let (x_body, x_rest) = x.as_chunks::<LANES>();
-                let (dy_body, dy_rest) = dy.as_chunks_mut::<LANES>();
-                for (x, dy) in x_body.iter().zip(dy_body) {
+                let (g_body, g_rest) = dy.as_chunks::<LANES>();
+                for (x, g) in x_body.iter().zip(g_body) {
                     for lane in 0..LANES {
-                        let g = dy[lane] * f.slope(normalizer.value(x[lane]));
-                        dy[lane] = g;
-                        sums[lane] += g;
-                        products[lane] = g.fused(x[lane] - normalizer.mean, products[lane]);
+                        sums[lane] += g[lane];
+                        products[lane] = g[lane].fused(x[lane] - normalizer.mean, products[lane]);
                     }
                 }
                 let (mut product, mut sum) = (sum_lanes(products), sum_lanes(sums));
-                for (&x, dy) in x_rest.iter().zip(dy_rest) {
-                    *dy *= f.slope(normalizer.value(x));
-                    sum += *dy;
-                    product += *dy * (x - normalizer.mean);
+                for (&x, &g) in x_rest.iter().zip(g_rest) {
+                    sum += g;
+                    product += g * (x - normalizer.mean);
                 }
                 (product * normalizer.inverse_deviation, sum)
             },

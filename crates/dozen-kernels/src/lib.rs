@@ -13,6 +13,7 @@
 //! | [`conv2d_fused`] | the same with scale, bias and activation in one pass |
 //! | [`batch_norm_activate`], [`fold_batch_norm`] | batch normalisation with the activation after it |
 //! | [`each_image`] | inference image by image, side by side |
+//! | [`layer_norm`] | layer normalisation of rows |
 //! | [`global_mean`], [`scale_channels`] | of whole channels: squeeze-and-excite |
 //! | [`dropout()`] | dropout whose mask is a function of a seed |
 //! | [`nade()`] | the running-sum conditionals of NADE |
@@ -34,6 +35,7 @@ mod function;
 #[cfg(feature = "flex")]
 mod host;
 mod images;
+mod layer_norm;
 mod nade;
 mod optimizer;
 mod prefix_linear;
@@ -51,6 +53,7 @@ pub use conv::{
 };
 pub use dropout::{Dropout, dropout};
 pub use images::each_image;
+pub use layer_norm::{layer_norm, layer_norm_reference};
 pub use nade::{NadeSteps, nade, nade_reference};
 pub use optimizer::{AdamStep, adam_step, moving_average, rms_prop_step, sgd_step};
 pub use prefix_linear::{Prefix, prefix_linear, prefix_linear_reference};

@@ -168,16 +168,25 @@ impl Real for f32 {
         if self.abs() < 0.625 { near } else { far }
     }
 
-    /// Abramowitz and Stegun 7.1.26.
+    /// `x P(x^2) / Q(x^2)` below 3.8, where polynomials of degree 5 were fitted to the least greatest error (1e-8 before
+    /// rounding), and one from there on, where `erf` is less than 8e-8 from it.
     #[inline(always)]
     fn error_function(self) -> Self {
-        let t = 1.0 / self.abs().mul_add(0.327_591_1, 1.0);
-        let p = 1.061_405_4_f32;
-        let p = p.mul_add(t, -1.453_152_1);
-        let p = p.mul_add(t, 1.421_413_8);
-        let p = p.mul_add(t, -0.284_496_74);
-        let p = p.mul_add(t, 0.254_829_6);
-        (1.0 - p * t * (-self * self).exponential()).copysign(self)
+        let x = self.clamp(-3.8, 3.8);
+        let z = x * x;
+        let p = 2.132_128_4e-6_f32;
+        let p = p.mul_add(z, 2.879_998_8e-4);
+        let p = p.mul_add(z, 3.693_633_5e-3);
+        let p = p.mul_add(z, 5.254_740_2e-2);
+        let p = p.mul_add(z, 1.881_166_5e-1);
+        let p = p.mul_add(z, 1.128_379_1);
+        let q = 3.909_784e-5_f32;
+        let q = q.mul_add(z, 1.153_75e-3);
+        let q = q.mul_add(z, 1.482_296_8e-2);
+        let q = q.mul_add(z, 1.132_550_9e-1);
+        let q = q.mul_add(z, 5.000_463e-1);
+        let q = q.mul_add(z, 1.0);
+        if self.abs() >= 3.8 { 1.0_f32.copysign(self) } else { x * p / q }
     }
 
     #[inline(always)]

@@ -370,6 +370,24 @@ fn batch_norm_equals_burns() {
 }
 
 #[test]
+fn layer_norm_equals_burns() {
+    for [rows, columns] in [[1, 1], [3, 7], [40, 100], [300, 33]] {
+        assert_same(
+            [random([rows, columns]) * 2.0 + 3.0, random([1, columns]), random([1, columns])],
+            |[x, gamma, beta]| layer_norm(x, gamma.squeeze_dim(0), beta.squeeze_dim(0), 1e-3),
+            |[x, gamma, beta]| layer_norm_reference(x, gamma.squeeze_dim(0), beta.squeeze_dim(0), 1e-3),
+        );
+    }
+}
+
+#[test]
+fn each_image_equals_the_batch() {
+    let (x, w) = (random([5, 3, 9, 9]).inner(), random([4, 3, 3, 3]).inner());
+    let f = |x: Tensor<4>| conv2d(x, w.clone(), Convolution::padded(1));
+    close(each_image(x.clone(), f), f(x));
+}
+
+#[test]
 fn folded_batch_norm_equals_convolution_and_normalisation() {
     let (x, w) = (random([2, 3, 8, 8]), random([5, 3, 3, 3]));
     let [gamma, beta, mean] = [(); 3].map(|()| random([5]));
