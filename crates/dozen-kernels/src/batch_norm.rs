@@ -106,8 +106,7 @@ mod kernel {
             x: FloatTensor<Self>,
             gamma: FloatTensor<Self>,
             beta: FloatTensor<Self>,
-            epsilon: f64,
-            activation: Option<Activation>,
+            setting: Setting,
         ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
         /// The gradients of `x`, `gamma` and `beta`; `statistics` are the channels' means and variances.
         fn batch_norm_gradients(
@@ -117,8 +116,7 @@ mod kernel {
             beta: FloatTensor<Self>,
             mean: FloatTensor<Self>,
             variance: FloatTensor<Self>,
-            epsilon: f64,
-            activation: Option<Activation>,
+            setting: Setting,
         ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
     }
 
@@ -133,8 +131,7 @@ mod kernel {
             x.into_dispatch(),
             gamma.into_dispatch(),
             beta.into_dispatch(),
-            epsilon,
-            activation,
+            Setting { epsilon, activation },
         );
         BatchNormalized {
             output: Tensor::from_dispatch(output),
@@ -148,11 +145,10 @@ mod kernel {
             x: FlexTensor,
             gamma: FlexTensor,
             beta: FlexTensor,
-            epsilon: f64,
-            activation: Option<Activation>,
+            setting: Setting,
         ) -> (FlexTensor, FlexTensor, FlexTensor) {
             let (x, gamma, beta) = (contiguous(x), contiguous(gamma), contiguous(beta));
-            by_type!(&x, forward(&x, [&gamma, &beta], epsilon, activation))
+            by_type!(&x, forward(&x, [&gamma, &beta], setting))
         }
 
         fn batch_norm_gradients(
@@ -162,13 +158,19 @@ mod kernel {
             beta: FlexTensor,
             mean: FlexTensor,
             variance: FlexTensor,
-            epsilon: f64,
-            activation: Option<Activation>,
+            setting: Setting,
         ) -> (FlexTensor, FlexTensor, FlexTensor) {
             let (dy, x) = (contiguous(output_gradient), contiguous(x));
             let parameters = [contiguous(gamma), contiguous(beta), mean, variance];
-            by_type!(&x, backward(dy, &x, &parameters, epsilon, activation))
+            by_type!(&x, backward(dy, &x, &parameters, setting))
         }
+    }
+
+    /// What is not a tensor.
+    #[derive(Clone, Copy, Debug)]
+    pub(super) struct Setting {
+        epsilon: f64,
+        activation: Option<Activation>,
     }
 
     /// What each value of a channel goes through before the activation: `scale (x - mean) + shift`.
@@ -204,8 +206,7 @@ mod kernel {
     fn forward<E: Real>(
         x: &FlexTensor,
         [gamma, beta]: [&FlexTensor; 2],
-        epsilon: f64,
-        activation: Option<Activation>,
+        setting: Setting,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         let (channels, pixels) = (size(x, 1), size(x, 2) * size(x, 3));
         let (values, gamma, beta) = (elements::<E>(x), elements::<E>(gamma), elements::<E>(beta));
@@ -213,15 +214,14 @@ mod kernel {
         let mut statistics = Vec::new();
         let all = |y: &mut [MaybeUninit<E>]| {
             let outputs = by_channel(y.chunks_exact_mut(pixels), channels);
-            let channel =
-                |((channel, planes), outputs): ((usize, &Vec<&[E]>), Vec<&mut [MaybeUninit<E>]>)| {
-                    let (mean, variance) = moments(planes);
-                    let normalizer =
-                        Normalizer::new([gamma[channel], beta[channel], mean, variance], epsilon);
-                    with_function!(activation, f => write(planes, outputs, normalizer, f));
-                    (mean, variance)
-                };
-            statistics = planes.par_iter().enumerate().zip(outputs).map(channel).collect();
+            let each = planes.par_iter().zip(outputs).enumerate().map(|(channel, (planes, outputs))| {
+                let (mean, variance) = moments(planes);
+                let values = [gamma[channel], beta[channel], mean, variance];
+                let normalizer = Normalizer::new(values, setting.epsilon);
+                with_function!(setting.activation, f => write(planes, outputs, normalizer, f));
+                (mean, variance)
+            });
+            statistics = each.collect();
         };
         // SAFETY: the channels' planes are all of `y`, and `write` writes each value of a plane.
         #[expect(unsafe_code, reason = "the output is not zeroed first")]
@@ -293,19 +293,18 @@ mod kernel {
         mut dy: FlexTensor,
         x: &FlexTensor,
         parameters: &[FlexTensor; 4],
-        epsilon: f64,
-        activation: Option<Activation>,
+        setting: Setting,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         let (channels, pixels) = (size(x, 1), size(x, 2) * size(x, 3));
         let planes = by_channel(elements::<E>(x).chunks_exact(pixels), channels);
         // In place of the gradient, where nothing else holds it.
         let gradients = by_channel(dy.storage_mut::<E>().chunks_exact_mut(pixels), channels);
-        let channel = |((channel, planes), gradients): ((usize, &Vec<&[E]>), Vec<&mut [E]>)| {
+        let each = planes.par_iter().zip(gradients).enumerate().map(|(channel, (planes, gradients))| {
             let values = std::array::from_fn(|index| elements::<E>(&parameters[index])[channel]);
-            let normalizer = Normalizer::new(values, epsilon);
-            with_function!(activation, f => channel_gradient(planes, gradients, normalizer, f))
-        };
-        let sums: Vec<(E, E)> = planes.par_iter().enumerate().zip(gradients).map(channel).collect();
+            let normalizer = Normalizer::new(values, setting.epsilon);
+            with_function!(setting.activation, f => channel_gradient(planes, gradients, normalizer, f))
+        });
+        let sums: Vec<(E, E)> = each.collect();
         let (d_gamma, d_beta): (Vec<E>, Vec<E>) = sums.into_iter().unzip();
         (dy, tensor(d_gamma, [channels]), tensor(d_beta, [channels]))
     }
@@ -380,13 +379,12 @@ mod kernel {
     struct BatchNormBackward;
 
     impl<B: BatchNormOps> Backward<B, 3> for BatchNormBackward {
-        type State = ([FloatTensor<B>; 5], f64, Option<Activation>);
+        type State = ([FloatTensor<B>; 5], Setting);
 
         fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-            let ([x, gamma, beta, mean, variance], epsilon, activation) = ops.state;
+            let ([x, gamma, beta, mean, variance], setting) = ops.state;
             let dy = grads.consume::<B>(&ops.node);
-            let (dx, d_gamma, d_beta) =
-                B::batch_norm_gradients(dy, x, gamma, beta, mean, variance, epsilon, activation);
+            let (dx, d_gamma, d_beta) = B::batch_norm_gradients(dy, x, gamma, beta, mean, variance, setting);
             for (node, gradient) in ops.parents.into_iter().zip([dx, d_gamma, d_beta]) {
                 if let Some(node) = node {
                     grads.register::<B>(node.id, gradient);
@@ -400,17 +398,15 @@ mod kernel {
             x: FloatTensor<Self>,
             gamma: FloatTensor<Self>,
             beta: FloatTensor<Self>,
-            epsilon: f64,
-            activation: Option<Activation>,
+            setting: Setting,
         ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
             let nodes = [x.node(), gamma.node(), beta.node()];
             let (x, gamma, beta) = (x.into_primitive(), gamma.into_primitive(), beta.into_primitive());
-            let (y, mean, variance) =
-                B::batch_norm_activate(x.clone(), gamma.clone(), beta.clone(), epsilon, activation);
+            let (y, mean, variance) = B::batch_norm_activate(x.clone(), gamma.clone(), beta.clone(), setting);
             let y = match BatchNormBackward.prepare::<C>(nodes).compute_bound().stateful() {
                 OpsKind::Tracked(prep) => {
                     let kept = [x, gamma, beta, mean.clone(), variance.clone()];
-                    prep.finish((kept, epsilon, activation), y)
+                    prep.finish((kept, setting), y)
                 }
                 OpsKind::UnTracked(prep) => prep.finish(y),
             };
@@ -424,8 +420,7 @@ mod kernel {
             _: FloatTensor<Self>,
             _: FloatTensor<Self>,
             _: FloatTensor<Self>,
-            _: f64,
-            _: Option<Activation>,
+            _: Setting,
         ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
             unreachable!("Burn has no second derivatives")
         }

@@ -13,7 +13,7 @@ pub fn each_image<const D: usize>(x: Tensor<4>, f: impl Fn(Tensor<4>) -> Tensor<
     if crate::has_kernels(&x.device()) && x.dims()[0] > 1 {
         use rayon::prelude::*;
         let images: Vec<Tensor<4>> = x.split(1, 0);
-        return Tensor::cat(images.into_par_iter().map(|image| f(image)).collect(), 0);
+        return Tensor::cat(images.into_par_iter().map(&f).collect(), 0);
     }
     f(x)
 }

@@ -56,7 +56,7 @@ pub use images::each_image;
 pub use layer_norm::{layer_norm, layer_norm_reference};
 pub use nade::{NadeSteps, nade, nade_reference};
 pub use optimizer::{AdamStep, adam_step, moving_average, rms_prop_step, sgd_step};
-pub use prefix_linear::{Prefix, prefix_linear, prefix_linear_reference};
+pub use prefix_linear::{Prefix, prefix_linear, prefix_linear_activate, prefix_linear_reference};
 pub use real::dot;
 pub use softmax::{cross_entropy, cross_entropy_reference, log_softmax, softmax};
 

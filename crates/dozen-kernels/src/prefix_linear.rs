@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use burn::tensor::{Int, Tensor};
 
+use crate::activation::{Activation, activate};
+
 /// For each output of a [`prefix_linear`] layer, how many inputs it reads; never falling from one output to the next.
 ///
 /// MADE's mask (Germain et al. 2015, eq. 12-13) takes this form once inputs are sorted by their place in the order
@@ -64,12 +66,34 @@ impl Prefix {
 /// The entries outside the prefix must be zero already, and get a zero gradient, so that any gradient-based
 /// optimiser keeps them there.
 pub fn prefix_linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, prefix: &Prefix) -> Tensor<2> {
+    linear(x, weight, bias, prefix, None)
+}
+
+/// `f(x W + b)` as [`prefix_linear`] and then the activation; in one operation where no gradient is asked for.
+pub fn prefix_linear_activate(
+    x: Tensor<2>,
+    weight: Tensor<2>,
+    bias: Tensor<1>,
+    prefix: &Prefix,
+    activation: Activation,
+) -> Tensor<2> {
+    linear(x, weight, bias, prefix, Some(activation))
+}
+
+fn linear(
+    x: Tensor<2>,
+    weight: Tensor<2>,
+    bias: Tensor<1>,
+    prefix: &Prefix,
+    activation: Option<Activation>,
+) -> Tensor<2> {
     assert_eq!(weight.dims(), [prefix.inputs(), prefix.outputs()], "the weight's shape");
     #[cfg(feature = "flex")]
     if crate::has_kernels(&x.device()) {
-        return kernel::run(x, weight, bias, prefix);
+        return kernel::run(x, weight, bias, prefix, activation);
     }
-    prefix_linear_reference(x, weight, bias, prefix)
+    let y = prefix_linear_reference(x, weight, bias, prefix);
+    activation.map_or(y.clone(), |kind| activate(y, kind))
 }
 
 /// [`prefix_linear`] in Burn's own operations: what other devices run, and what the kernel is tested against.
@@ -95,8 +119,11 @@ mod kernel {
     use burn::tensor::Tensor;
     use burn_flex::FlexTensor;
 
+    use rayon::prelude::*;
+
     use super::Prefix;
-    use crate::host::{by_type, contiguous, elements, size, tensor};
+    use crate::activation::{Activation, ActivationOps, apply};
+    use crate::host::{by_type, contiguous, elements, rows_per_task, size, tensor};
     use crate::real::{Block, Real, matmul};
 
     #[backend_extension(Flex, Autodiff)]
@@ -106,6 +133,7 @@ mod kernel {
             weight: FloatTensor<Self>,
             bias: FloatTensor<Self>,
             prefix: Prefix,
+            activation: Option<Activation>,
         ) -> FloatTensor<Self>;
         fn prefix_linear_input_gradient(
             output_gradient: FloatTensor<Self>,
@@ -119,19 +147,32 @@ mod kernel {
         ) -> FloatTensor<Self>;
     }
 
-    pub(super) fn run(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, prefix: &Prefix) -> Tensor<2> {
+    pub(super) fn run(
+        x: Tensor<2>,
+        weight: Tensor<2>,
+        bias: Tensor<1>,
+        prefix: &Prefix,
+        activation: Option<Activation>,
+    ) -> Tensor<2> {
         Tensor::from_dispatch(<Dispatch as PrefixLinearOps>::prefix_linear(
             x.into_dispatch(),
             weight.into_dispatch(),
             bias.into_dispatch(),
             prefix.clone(),
+            activation,
         ))
     }
 
     impl PrefixLinearOps for Flex {
-        fn prefix_linear(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, prefix: Prefix) -> FlexTensor {
+        fn prefix_linear(
+            x: FlexTensor,
+            weight: FlexTensor,
+            bias: FlexTensor,
+            prefix: Prefix,
+            activation: Option<Activation>,
+        ) -> FlexTensor {
             let (x, weight, bias) = (contiguous(x), contiguous(weight), contiguous(bias));
-            by_type!(&x, forward(&x, &weight, &bias, &prefix))
+            by_type!(&x, forward(&x, &weight, &bias, &prefix, activation))
         }
 
         fn prefix_linear_input_gradient(
@@ -178,6 +219,7 @@ mod kernel {
         weight: &FlexTensor,
         bias: &FlexTensor,
         prefix: &Prefix,
+        activation: Option<Activation>,
     ) -> FlexTensor {
         let rows = size(x, 0);
         let (inputs, outputs) = (prefix.inputs(), prefix.outputs());
@@ -191,6 +233,10 @@ mod kernel {
                 (elements(weight), Block::whole(inputs, outputs).part(0..read, panel)),
                 true,
             );
+        }
+        if let Some(kind) = activation {
+            let chunk = rows_per_task(outputs) * outputs;
+            y.par_chunks_mut(chunk.max(1)).for_each(|values| apply(kind, values));
         }
         tensor(y, [rows, outputs])
     }
@@ -265,19 +311,24 @@ mod kernel {
         }
     }
 
-    impl<B: PrefixLinearOps, C: CheckpointStrategy> PrefixLinearOps for Autodiff<B, C> {
+    impl<B: PrefixLinearOps + ActivationOps, C: CheckpointStrategy> PrefixLinearOps for Autodiff<B, C> {
         fn prefix_linear(
             x: FloatTensor<Self>,
             weight: FloatTensor<Self>,
             bias: FloatTensor<Self>,
             prefix: Prefix,
+            activation: Option<Activation>,
         ) -> FloatTensor<Self> {
             let nodes = [x.node(), weight.node(), bias.node()];
             let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
-            let y = B::prefix_linear(x.clone(), weight.clone(), bias, prefix.clone());
-            match PrefixLinearBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            let y = B::prefix_linear(x.clone(), weight.clone(), bias, prefix.clone(), None);
+            let y = match PrefixLinearBackward.prepare::<C>(nodes).compute_bound().stateful() {
                 OpsKind::Tracked(prep) => prep.finish((x, weight, prefix), y),
                 OpsKind::UnTracked(prep) => prep.finish(y),
+            };
+            match activation {
+                Some(kind) => <Self as ActivationOps>::activate(y, kind),
+                None => y,
             }
         }
 

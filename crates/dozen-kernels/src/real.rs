@@ -175,11 +175,11 @@ impl Real for f32 {
         let x = self.clamp(-3.8, 3.8);
         let z = x * x;
         let p = 2.132_128_4e-6_f32;
-        let p = p.mul_add(z, 2.879_998_8e-4);
+        let p = p.mul_add(z, 2.88e-4);
         let p = p.mul_add(z, 3.693_633_5e-3);
         let p = p.mul_add(z, 5.254_740_2e-2);
         let p = p.mul_add(z, 1.881_166_5e-1);
-        let p = p.mul_add(z, 1.128_379_1);
+        let p = p.mul_add(z, std::f32::consts::FRAC_2_SQRT_PI);
         let q = 3.909_784e-5_f32;
         let q = q.mul_add(z, 1.153_75e-3);
         let q = q.mul_add(z, 1.482_296_8e-2);

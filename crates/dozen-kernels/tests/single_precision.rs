@@ -78,3 +78,48 @@ fn softmax_of_extreme_rows_is_finite_and_sums_to_one() {
     let y: Vec<f32> = log_softmax(x).into_data().try_to_vec().unwrap();
     assert_eq!(y[..3], [0.0, -2e4, -1e4]);
 }
+
+/// In `f32` within 1e-5 of the sum of the terms' sizes, of what `f64` gives.
+#[test]
+fn convolutions_are_within_their_bound() {
+    let made = |shape: [usize; 4], step: f64| -> Vec<f64> {
+        (0..shape.iter().product()).map(|i| (i as f64 * step).sin()).collect()
+    };
+    for (x_shape, w_shape, groups) in [
+        ([2, 24, 30, 30], [16, 24, 1, 1], 1),
+        ([2, 24, 30, 30], [16, 24, 3, 3], 1),
+        ([2, 24, 30, 30], [24, 1, 5, 5], 24),
+        ([2, 24, 30, 30], [24, 6, 3, 3], 4),
+    ] {
+        let convolution = Convolution { groups, stride: 1, ..Convolution::padded(w_shape[2] / 2) };
+        let (x, w) = (made(x_shape, 0.13), made(w_shape, 0.7));
+        let tensor = |values: &[f64], shape: [usize; 4]| {
+            let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+            Tensor::<4>::from_data(TensorData::new(values, shape), &Device::flex())
+        };
+        let y: Vec<f32> =
+            conv2d(tensor(&x, x_shape), tensor(&w, w_shape), convolution).into_data().iter().collect();
+        let (padding, side) = (w_shape[2] / 2, 30_usize);
+        for (index, &found) in y.iter().enumerate().step_by(97) {
+            let (column, row) = (index % side, index / side % side);
+            let (output, image) = (index / (side * side) % w_shape[0], index / (side * side * w_shape[0]));
+            let (mut sum, mut size) = (0.0, 0.0);
+            for input in 0..w_shape[1] {
+                let channel = output / (w_shape[0] / groups) * w_shape[1] + input;
+                for u in 0..w_shape[2] {
+                    for v in 0..w_shape[3] {
+                        let (i, j) = (row + u, column + v);
+                        if (padding..side + padding).contains(&i) && (padding..side + padding).contains(&j) {
+                            let pixel = ((image * 24 + channel) * side + i - padding) * side + j - padding;
+                            let weight = ((output * w_shape[1] + input) * w_shape[2] + u) * w_shape[3] + v;
+                            let term = f64::from(x[pixel] as f32) * f64::from(w[weight] as f32);
+                            sum += term;
+                            size += term.abs();
+                        }
+                    }
+                }
+            }
+            assert!((f64::from(found) - sum).abs() <= 1e-5 * size, "{w_shape:?} at {index}: {found}, {sum}");
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Distribution, Tensor};
-use dozen_kernels::{Prefix, prefix_linear};
+use dozen_kernels::{Activation, Prefix, prefix_linear, prefix_linear_activate};
 
 /// A linear layer in which output `j` reads only the first `prefix[j]` inputs; see [`prefix_linear`].
 ///
@@ -46,5 +46,10 @@ impl PrefixLinear {
     /// `[rows, inputs] -> [rows, outputs]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         prefix_linear(x, self.weight.val(), self.bias.val(), &self.prefix)
+    }
+
+    /// [`PrefixLinear::forward`] and the activation of what it gives.
+    pub fn forward_activate(&self, x: Tensor<2>, activation: Activation) -> Tensor<2> {
+        prefix_linear_activate(x, self.weight.val(), self.bias.val(), &self.prefix, activation)
     }
 }

@@ -15,7 +15,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::heads;
 use super::layout::{Layout, to_tensor};
-use super::model::fresh_networks;
+use super::model::{fresh_networks, mixture_log_prob};
 use super::networks::Network;
 use super::tree::TreeStart;
 use super::{Baselines, Config, FAMILY, Model, ModelConfig, Ordering};
@@ -174,7 +174,7 @@ impl Learner for AutoregressiveLearner {
                             / VALIDATION_DRAWS as f64
                     })
                     .sum::<f64>(),
-                _ => mixture_log_prob(&networks, &self.layout, &piece, &self.device),
+                _ => mixture_log_prob(&networks, &self.layout, &piece, &self.device).iter().sum(),
             };
         }
         vec![("nats_per_row", sum / valid.rows() as f64 + self.log_scale)]
@@ -192,25 +192,6 @@ impl Learner for AutoregressiveLearner {
     fn device(&self) -> Device {
         self.device.clone()
     }
-}
-
-/// The sum over rows of the log of the mean probability over members and orders.
-fn mixture_log_prob(networks: &[Network], layout: &Layout, arranged: &Matrix, device: &Device) -> f64 {
-    let inputs = layout.inputs(arranged, device);
-    let by_order: Vec<Vec<f32>> = networks
-        .iter()
-        .flat_map(|network| (0..network.orders()).map(move |order| (network, order)))
-        .map(|(network, order)| {
-            let outputs = network.outputs(inputs.clone(), order, Dropout::NONE);
-            super::layout::to_host(heads::log_prob(layout, outputs, to_tensor(arranged, device)))
-        })
-        .collect();
-    (0..arranged.rows())
-        .map(|row| {
-            let terms: Vec<f64> = by_order.iter().map(|values| f64::from(values[row])).collect();
-            heads::log_sum(&terms) - (terms.len() as f64).ln()
-        })
-        .sum()
 }
 
 /// Marks for each row a uniform number of variables, from none to all but one, chosen at random, as known.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::module::Module;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use dozen_data::Matrix;
 use dozen_kernels::Dropout;
 use dozen_nn::{Error, ModelFolder, load_weights};
@@ -56,18 +56,8 @@ impl Model {
     pub fn log_prob(&self, cells: &Matrix) -> Vec<f64> {
         let constant: f64 = self.layout.log_scale.iter().sum();
         self.by_piece(cells, |arranged| {
-            let by_order: Vec<Vec<f32>> = self
-                .each_order(&arranged)
-                .map(|outputs| {
-                    to_host(heads::log_prob(&self.layout, outputs, to_tensor(&arranged, &self.device)))
-                })
-                .collect();
-            (0..arranged.rows())
-                .map(|row| {
-                    let terms: Vec<f64> = by_order.iter().map(|values| f64::from(values[row])).collect();
-                    log_sum(&terms) - (terms.len() as f64).ln() - constant
-                })
-                .collect()
+            let values = mixture_log_prob(&self.networks, &self.layout, &arranged, &self.device);
+            values.into_iter().map(|value| value - constant).collect()
         })
     }
 
@@ -77,7 +67,7 @@ impl Model {
         self.by_piece(cells, |arranged| {
             let mut sums = vec![0.0; arranged.values().len()];
             let mut count = 0.0;
-            for outputs in self.each_order(&arranged) {
+            for outputs in each_order(&self.networks, self.layout.inputs(&arranged, &self.device)) {
                 let cells = to_tensor(&arranged, &self.device);
                 let values = to_host(heads::log_prob_by_position(&self.layout, outputs, cells));
                 sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(value));
@@ -101,14 +91,32 @@ impl Model {
         let pieces: Vec<Matrix> = cells.chunks((PIECE / widest).max(16)).collect();
         pieces.into_par_iter().flat_map_iter(|piece| evaluate(self.layout.arrange(&piece))).collect()
     }
+}
 
-    fn each_order(&self, arranged: &Matrix) -> impl Iterator<Item = burn::tensor::Tensor<2>> {
-        let inputs = self.layout.inputs(arranged, &self.device);
-        self.networks.iter().flat_map(move |network| {
-            let inputs = inputs.clone();
-            (0..network.orders()).map(move |order| network.outputs(inputs.clone(), order, Dropout::NONE))
+/// What each member gives in each order for encoded inputs.
+fn each_order(networks: &[Network], inputs: Tensor<2>) -> impl Iterator<Item = Tensor<2>> {
+    networks.iter().flat_map(move |network| {
+        let inputs = inputs.clone();
+        (0..network.orders()).map(move |order| network.outputs(inputs.clone(), order, Dropout::NONE))
+    })
+}
+
+/// Of each arranged row the log of the mean probability over members and orders, in the layout's scale.
+pub(crate) fn mixture_log_prob(
+    networks: &[Network],
+    layout: &Layout,
+    arranged: &Matrix,
+    device: &Device,
+) -> Vec<f64> {
+    let by_order: Vec<Vec<f32>> = each_order(networks, layout.inputs(arranged, device))
+        .map(|outputs| to_host(heads::log_prob(layout, outputs, to_tensor(arranged, device))))
+        .collect();
+    (0..arranged.rows())
+        .map(|row| {
+            let terms: Vec<f64> = by_order.iter().map(|values| f64::from(values[row])).collect();
+            log_sum(&terms) - (terms.len() as f64).ln()
         })
-    }
+        .collect()
 }
 
 /// Networks of the configuration's shape with starting weights.

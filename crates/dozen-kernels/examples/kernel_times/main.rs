@@ -151,9 +151,8 @@ fn time_row(row: &str, burn: bool, backward: bool) -> Option<f64> {
                 })
             }
         }
-        "b0" => return None,
         "mlp" if backward => median(mlp_step(number(1))),
-        "mlp" => return None,
+        "b0" | "mlp" => return None,
         name => {
             let kind = match name {
                 "exp" => Activation::Exp,

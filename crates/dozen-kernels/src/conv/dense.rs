@@ -214,7 +214,7 @@ impl Plan {
         };
         let at = |row: usize, column: usize| (row - rows.start) * self.pitch() + column;
         let width = columns.len();
-        if width >= lanes && !(dense && !width.is_multiple_of(lanes)) {
+        if width >= lanes && (!dense || width.is_multiple_of(lanes)) {
             let starts = (0..width.div_ceil(lanes)).map(|v| columns.start + (v * lanes).min(width - lanes));
             return valid
                 .flat_map(|row| starts.clone().map(move |column| (row, column)))

@@ -140,9 +140,10 @@ impl Plan {
 
     /// Whether position and pixel are the same: a 1 x 1 filter at stride 1.
     pub(super) fn is_pointwise(&self) -> bool {
-        [&self.rows, &self.columns]
-            .iter()
-            .all(|axis| axis.step == 1 && axis.shift == 0 && axis.halo == 0 && axis.source == axis.target)
+        [&self.rows, &self.columns].iter().all(|axis| {
+            let one = axis.taps.len() == 1 && axis.classes.len() == 1;
+            one && axis.step == 1 && axis.shift == 0 && axis.source == axis.target
+        })
     }
 
     /// Positions from one row of the grid to the next.

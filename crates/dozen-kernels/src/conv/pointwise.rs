@@ -125,8 +125,9 @@ impl<E: Real> Task<'_, E> {
         for (input, columns) in columns.chunks_exact_mut(width).enumerate() {
             let channel = &self.x[input * self.pixels..];
             let factor = |image: usize| self.scale.get(image * self.inputs + input).copied();
-            for (span, columns) in spans.iter().zip(columns.chunks_exact_mut(lanes::<S, E>())) {
-                match &span.to {
+            for index in 0..spans.len() {
+                let columns = &mut columns[index * lanes::<S, E>()..][..lanes::<S, E>()];
+                match &spans[index].to {
                     &Lanes::Whole { image, pixel } => {
                         let mut vector = load::<S, E>(&channel[image * image_size + pixel..]);
                         if let Some(factor) = factor(image) {

@@ -135,6 +135,7 @@ impl<E: Real> Part<'_, E> {
     }
 
     /// The grids of the inputs, and the gradients spread on them, zero where no output lies; images side by side.
+    #[inline(always)]
     fn pack<'a>(
         &self,
         unit: &Unit,

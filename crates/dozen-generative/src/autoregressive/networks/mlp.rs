@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Distribution, Int, Tensor};
-use dozen_kernels::{Activation, Dropout, Prefix, activate, dropout};
+use dozen_kernels::{Activation, Dropout, Prefix, dropout};
 use dozen_nn::PrefixLinear;
 
 use crate::autoregressive::layout::{Layout, offsets};
@@ -39,8 +39,8 @@ impl PerVariable {
     pub(crate) fn outputs(&self, inputs: Tensor<2>, drop: Dropout) -> Tensor<2> {
         let [rows, _] = inputs.dims();
         let [outputs, units] = self.v.dims();
-        let h = self.hidden.forward(dropout(inputs, drop.at(0, 0.5)));
-        let h = dropout(activate(h, Activation::Relu), drop.at(1, 1.0));
+        let h = self.hidden.forward_activate(dropout(inputs, drop.at(0, 0.5)), Activation::Relu);
+        let h = dropout(h, drop.at(1, 1.0));
         let h = h.reshape([rows as i32, -1, units as i32]);
         // Where each variable has one output, output and variable are the same thing.
         let h: Tensor<3> = if self.owner.len() == h.dims()[1] {
