@@ -67,6 +67,19 @@ pub(crate) fn load<S: Simd, E: Vectorized>(slice: &[E]) -> E::Vector<S> {
     bytemuck::pod_read_unaligned(bytemuck::cast_slice(&slice[..lanes::<S, E>()]))
 }
 
+/// The values from `at` on as a vector.
+///
+/// # Safety
+/// The slice must hold a vector of values from `at` on.
+#[expect(unsafe_code, reason = "loads in the innermost loop, whose bounds are checked once before it")]
+#[inline(always)]
+pub(crate) unsafe fn load_unchecked<S: Simd, E: Vectorized>(slice: &[E], at: usize) -> E::Vector<S> {
+    debug_assert!(at + lanes::<S, E>() <= slice.len());
+    // SAFETY: the caller promises that the values lie within the slice; vectors are plain numbers, for which any bits
+    // will do, and the read asks for no alignment.
+    unsafe { slice.as_ptr().add(at).cast::<E::Vector<S>>().read_unaligned() }
+}
+
 /// The lanes of a vector.
 #[inline(always)]
 pub(crate) fn values<S: Simd, E: Vectorized>(vector: &E::Vector<S>) -> &[E] {

@@ -176,7 +176,7 @@ impl<E: Real> Task<'_, E> {
             let filters = &filters[self.first_filter * offsets.len()..];
             let long = offsets.len() >= LONG_SUM;
             let spans = plan.spans(class, rows.clone(), lanes::<S, E>(), long);
-            let source = Source { values: grid, offsets: &offsets };
+            let source = Source::new(grid, &offsets);
             let mut target = Target {
                 values: self.y,
                 outputs: self.outputs.len(),

@@ -98,7 +98,7 @@ impl<E: Real> WithSimd for Channel<'_, E> {
             filters.clear();
             filters.extend(class.taps.iter().map(|&tap| self.weights[tap]));
             target.step = class.step;
-            let source = Source { values: self.grid, offsets: &class.offsets };
+            let source = Source::new(self.grid, &class.offsets);
             // Several vectors of sums hide the time of a multiplication; the last tile may repeat spans of the one before.
             let spans = &class.spans;
             let mut each = |spans: &[Span]| match spans {

@@ -189,11 +189,11 @@ impl Plan {
                 if inside.is_empty() {
                     continue;
                 }
-                let sources = channel.chunks_exact(self.columns.source);
-                let sources = sources.skip(first_row).step_by(self.rows.step);
-                let targets = plane.chunks_exact_mut(pitch).skip(inside_rows.start);
-                for (source, target) in sources.zip(targets).take(inside_rows.len()) {
-                    copy_apart(&mut target[inside.clone()], &source[first..], self.columns.step);
+                for q in inside_rows.clone() {
+                    let row = first_row + (q - inside_rows.start) * self.rows.step;
+                    let source = &channel[row * self.columns.source..(row + 1) * self.columns.source];
+                    let target = &mut plane[q * pitch + inside.start..q * pitch + inside.end];
+                    copy_apart(target, &source[first..], self.columns.step);
                 }
             }
         }
@@ -202,9 +202,9 @@ impl Plan {
     /// Copies some rows of a forward plan's target to the positions that they belong to; the others must be zero already.
     #[inline(always)]
     pub(super) fn spread<E: Copy>(&self, target: &[E], rows: Range<usize>, spread: &mut [E]) {
-        let targets = target.chunks_exact(self.columns.target).skip(rows.start);
-        for (target, spread) in targets.zip(spread.chunks_mut(self.pitch())).take(rows.len()) {
-            copy_apart(&mut spread[..self.columns.target], target, 1);
+        let (width, pitch) = (self.columns.target, self.pitch());
+        for (index, row) in rows.enumerate() {
+            copy_apart(&mut spread[index * pitch..][..width], &target[row * width..][..width], 1);
         }
     }
 }
@@ -213,7 +213,8 @@ impl Plan {
 #[inline(always)]
 fn copy_apart<E: Copy>(to: &mut [E], from: &[E], step: usize) {
     match step {
-        1 => to.copy_from_slice(&from[..to.len()]),
+        1 if to.len() >= 16 => copy_by::<E, 16>(to, from),
+        1 if to.len() >= 4 => copy_by::<E, 4>(to, from),
         2 if to.len() >= 16 => every_second::<E, 16, 31>(to, from),
         2 if to.len() >= 8 => every_second::<E, 8, 15>(to, from),
         _ => {
@@ -221,6 +222,16 @@ fn copy_apart<E: Copy>(to: &mut [E], from: &[E], step: usize) {
                 *to = from;
             }
         }
+    }
+}
+
+/// `to[i] = from[i]`, `N` at a time, the last of which may overlap those before: without a call.
+#[inline(always)]
+fn copy_by<E: Copy, const N: usize>(to: &mut [E], from: &[E]) {
+    for start in (0..to.len()).step_by(N) {
+        let start = start.min(to.len() - N);
+        let from: &[E; N] = from[start..].first_chunk().expect("the source holds the last value");
+        *to[start..].first_chunk_mut().expect("N values are left") = *from;
     }
 }
 

@@ -107,7 +107,7 @@ impl<E: Real> WithSimd for Task<'_, E> {
                 })
                 .collect();
             self.gather(simd, &spans, &mut columns);
-            let source = Source { values: &columns, offsets: &offsets };
+            let source = Source::new(&columns, &offsets);
             for spans in spans.chunks(VECTORS) {
                 multiply_spans(simd, self.filters, self.bias, source, spans, &mut target);
             }

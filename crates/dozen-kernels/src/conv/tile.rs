@@ -8,7 +8,7 @@ use pulp::Simd;
 
 use crate::activation::{Activation, apply};
 use crate::real::Real;
-use crate::vector::{lanes, load, store};
+use crate::vector::{lanes, load_unchecked, store};
 
 /// Vectors of positions in a tile.
 pub(super) const VECTORS: usize = 3;
@@ -49,8 +49,16 @@ pub(super) struct Run {
 /// inputs and taps `k`.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a, E> {
-    pub(super) values: &'a [E],
-    pub(super) offsets: &'a [usize],
+    values: &'a [E],
+    offsets: &'a [usize],
+    /// The greatest offset.
+    reach: usize,
+}
+
+impl<'a, E> Source<'a, E> {
+    pub(super) fn new(values: &'a [E], offsets: &'a [usize]) -> Self {
+        Self { values, offsets, reach: offsets.iter().copied().max().unwrap_or(0) }
+    }
 }
 
 /// Where a tile writes: `values[image * image_stride + output * pixels + pixel]`, pixels `step` apart.
@@ -132,12 +140,17 @@ pub(super) fn tile<S: Simd, E: Real, const M: usize, const V: usize>(
     }
     for v in 0..V {
         positions[v] = spans[v].position;
+        let end = source.reach + positions[v] + lanes::<S, E>();
+        assert!(end <= source.values.len(), "a span within the source");
     }
     for k in 0..length {
-        let pixels = &source.values[source.offsets[k]..];
         let mut x = [E::splat(simd, E::ZERO); V];
         for v in 0..V {
-            x[v] = load::<S, E>(&pixels[positions[v]..]);
+            // SAFETY: no offset is beyond `reach`, from which on the assertion above leaves a vector at each position; the
+            // fields of `Source` are set together, by `new`.
+            #[expect(unsafe_code, reason = "a check for each vector and tap would take as long as the sums")]
+            let vector = unsafe { load_unchecked::<S, E>(source.values, source.offsets[k] + positions[v]) };
+            x[v] = vector;
         }
         for m in 0..M {
             let weight = E::splat(simd, rows[m][k]);
