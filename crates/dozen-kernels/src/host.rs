@@ -4,6 +4,7 @@ use std::mem::MaybeUninit;
 
 use burn::tensor::{DType, Shape, TensorData};
 use burn_flex::FlexTensor;
+use rayon::prelude::*;
 
 use crate::real::Real;
 
@@ -17,8 +18,13 @@ pub(crate) fn contiguous(tensor: FlexTensor) -> FlexTensor {
     if tensor.dtype() == DType::F32
         && let Some(value) = uniform::<f32>(&tensor)
     {
-        let count = tensor.layout().num_elements();
-        return FlexTensor::from_data(TensorData::new(vec![value; count], tensor.layout().shape().clone()));
+        let all = |room: &mut [MaybeUninit<f32>]| {
+            room.par_chunks_mut(1 << 16).for_each(|room| room.fill(MaybeUninit::new(value)));
+        };
+        // SAFETY: every chunk is filled.
+        #[expect(unsafe_code, reason = "memory that is written before it is read")]
+        let values = unsafe { fill(tensor.layout().num_elements(), all) };
+        return self::tensor(values, tensor.layout().shape().clone());
     }
     tensor.to_contiguous()
 }

@@ -14,6 +14,7 @@
 //! | [`batch_norm_activate`], [`fold_batch_norm`] | batch normalisation with the activation after it |
 //! | [`each_image`] | inference image by image, side by side |
 //! | [`layer_norm`] | layer normalisation of rows |
+//! | [`sum`] | of all values, on all threads |
 //! | [`global_mean`], [`scale_channels`] | of whole channels: squeeze-and-excite |
 //! | [`dropout()`] | dropout whose mask is a function of a seed |
 //! | [`nade()`] | the running-sum conditionals of NADE |
@@ -40,6 +41,7 @@ mod nade;
 mod optimizer;
 mod prefix_linear;
 mod real;
+mod reduce;
 mod softmax;
 #[cfg(feature = "flex")]
 mod vector;
@@ -58,6 +60,7 @@ pub use nade::{NadeSteps, nade, nade_reference};
 pub use optimizer::{AdamStep, adam_step, moving_average, rms_prop_step, sgd_step};
 pub use prefix_linear::{Prefix, prefix_linear, prefix_linear_activate, prefix_linear_reference};
 pub use real::dot;
+pub use reduce::sum;
 pub use softmax::{cross_entropy, cross_entropy_reference, log_softmax, softmax};
 
 use burn::tensor::Device;

@@ -370,6 +370,17 @@ fn batch_norm_equals_burns() {
 }
 
 #[test]
+fn sums_equal_burns() {
+    for shape in [[1, 1], [3, 7], [300, 1000]] {
+        assert_same(
+            [random(shape)],
+            |[x]| sum(x.clone() * x).unsqueeze(),
+            |[x]| (x.clone() * x).sum().unsqueeze(),
+        );
+    }
+}
+
+#[test]
 fn layer_norm_equals_burns() {
     for [rows, columns] in [[1, 1], [3, 7], [40, 100], [300, 33]] {
         assert_same(

@@ -5,6 +5,7 @@ use std::path::Path;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
+use dozen_kernels::moving_average;
 
 use crate::{Error, Optimizer, load_weights, save_weights};
 
@@ -88,7 +89,7 @@ fn averaged<M: Module>(average: M, module: &M, decay: f64) -> M {
     impl ModuleMapper for Mix {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
             match self.0.remove::<D>(param.id) {
-                Some(new) => param.map(|old| old * self.1 + new * (1.0 - self.1)),
+                Some(new) => param.map(|old| moving_average(old, new, self.1)),
                 None => param,
             }
         }

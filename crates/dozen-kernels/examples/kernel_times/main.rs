@@ -65,23 +65,36 @@ fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
 /// Times `f` on its inputs alone, or with the gradients of all of them.
 fn timed<const N: usize, const D: usize, const E: usize>(
     inputs: [Tensor<D>; N],
-    backward: bool,
+    backward: Option<Sum>,
     f: impl Fn([Tensor<D>; N]) -> Tensor<E>,
 ) -> f64 {
-    if !backward {
+    let Some(sum) = backward else {
         return median(|| {
             std::hint::black_box(f(inputs.clone()));
         });
-    }
+    };
     let inputs = inputs.map(|input| Tensor::from_inner(input).require_grad());
     median(|| {
-        std::hint::black_box(f(inputs.clone()).sum().backward());
+        let y = f(inputs.clone());
+        let y = match sum {
+            Sum::Ours => dozen_kernels::sum(y),
+            Sum::Burns => y.sum(),
+        };
+        std::hint::black_box(y.backward());
     })
+}
+
+/// Whose sum the gradients are those of.
+#[derive(Clone, Copy)]
+enum Sum {
+    Ours,
+    Burns,
 }
 
 fn time_row(row: &str, burn: bool, backward: bool) -> Option<f64> {
     use burn::tensor::activation;
     let words: Vec<&str> = row.split_whitespace().collect();
+    let sum = backward.then_some(if burn { Sum::Burns } else { Sum::Ours });
     let number = |index: usize| words[index].parse::<usize>().expect("a number");
     Some(match words[0] {
         "matmul" => {
@@ -98,7 +111,7 @@ fn time_row(row: &str, burn: bool, backward: bool) -> Option<f64> {
             let (rows, classes) = (number(1), number(2));
             let targets: Vec<i64> = (0..rows).map(|row| (row % classes) as i64).collect();
             let targets = Tensor::<1, Int>::from_data(targets.as_slice(), &Device::flex());
-            timed([random([rows, classes])], backward, |[x]| match (words[0], burn) {
+            timed([random([rows, classes])], sum, |[x]| match (words[0], burn) {
                 ("softmax", false) => softmax(x),
                 ("softmax", true) => activation::softmax(x, 1),
                 ("log_softmax", false) => log_softmax(x),
@@ -116,7 +129,7 @@ fn time_row(row: &str, burn: bool, backward: bool) -> Option<f64> {
             let options = ConvOptions::new([stride; 2], [pad; 2], [dilation; 2], groups);
             let (x, w) =
                 (random([batch, inputs, side, side]), random([outputs, inputs / groups, kernel, kernel]));
-            timed([x, w], backward, |[x, w]| {
+            timed([x, w], sum, |[x, w]| {
                 if burn { module::conv2d(x, w, None, options.clone()) } else { conv2d(x, w, convolution) }
             })
         }
@@ -126,7 +139,7 @@ fn time_row(row: &str, burn: bool, backward: bool) -> Option<f64> {
             let x: Tensor<4> = random([batch, channels, side, side]);
             let scale = |x: &Tensor<4>| Tensor::<1>::ones([channels], &x.device());
             let f = if burn { batch_norm_activate_reference } else { batch_norm_activate };
-            timed([x], backward, |[x]| {
+            timed([x], sum, |[x]| {
                 let [gamma, beta] = [1.0, 0.0].map(|value| scale(&x) * value);
                 let [gamma, beta] =
                     if backward { [gamma, beta].map(Tensor::require_grad) } else { [gamma, beta] };
@@ -164,7 +177,7 @@ fn time_row(row: &str, burn: bool, backward: bool) -> Option<f64> {
                 "relu" => Activation::Relu,
                 other => panic!("there is no row {other}"),
             };
-            timed([random([number(1)])], backward, |[x]| {
+            timed([random([number(1)])], sum, |[x]| {
                 if burn { activate_reference(x, kind) } else { activate(x, kind) }
             })
         }
