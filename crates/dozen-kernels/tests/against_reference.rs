@@ -371,12 +371,10 @@ fn batch_norm_equals_burns() {
 
 #[test]
 fn sums_equal_burns() {
-    for shape in [[1, 1], [3, 7], [300, 1000]] {
-        assert_same(
-            [random(shape)],
-            |[x]| sum(x.clone() * x).unsqueeze(),
-            |[x]| (x.clone() * x).sum().unsqueeze(),
-        );
+    // Several parts, and terms small enough for the bound.
+    for shape in [[1, 1], [3, 7], [50, 1000]] {
+        let f = |x: Tensor<2>| x.clone() * x * 1e-3;
+        assert_same([random(shape)], |[x]| sum(f(x)).unsqueeze(), |[x]| f(x).sum().unsqueeze());
     }
 }
 

@@ -10,7 +10,7 @@ use super::plan::Plan;
 use super::tile::{Source, Span, Target, tile};
 use crate::activation::Activation;
 use crate::real::{Real, architecture};
-use crate::vector::{lanes, load};
+use crate::vector::{lanes, load, load_unchecked};
 
 /// `y = f(w * x + b)` by the plan, `weights[channel][tap]`, no scale. Writes all of `y`.
 pub(super) fn convolve<E: Real>(
@@ -188,10 +188,16 @@ fn dots<S: Simd, E: Real, const N: usize>(simd: S, a: &[E], b: &[E], offsets: [u
     let lanes = lanes::<S, E>();
     let mut sums = [E::splat(simd, E::ZERO); N];
     let body = a.len() / lanes * lanes;
+    for n in 0..N {
+        assert!(offsets[n] + a.len() <= b.len(), "a row under each tap");
+    }
     for start in (0..body).step_by(lanes) {
         let left = load::<S, E>(&a[start..]);
         for n in 0..N {
-            sums[n] = E::multiply_add(simd, left, load::<S, E>(&b[offsets[n] + start..]), sums[n]);
+            // SAFETY: `start` and a vector lie within `a`, and `b` is at least as long from each offset on.
+            #[expect(unsafe_code, reason = "a check for each vector and tap would take as long as the sums")]
+            let right = unsafe { load_unchecked::<S, E>(b, offsets[n] + start) };
+            sums[n] = E::multiply_add(simd, left, right, sums[n]);
         }
     }
     for n in 0..N {

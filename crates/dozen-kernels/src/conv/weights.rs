@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::dense::Sizes;
 use super::plan::Plan;
 use crate::real::{Real, architecture};
-use crate::vector::{lanes, load};
+use crate::vector::{lanes, load_unchecked};
 
 /// Positions that are summed before the sums leave the registers: ten rows of these fit the first cache.
 const POSITIONS: usize = 1024;
@@ -224,20 +224,24 @@ fn dot_block<S: Simd, E: Real, const M: usize, const N: usize>(
     let lanes = lanes::<S, E>();
     let body = length / lanes * lanes;
     let mut sums = [[E::splat(simd, E::ZERO); N]; M];
-    let (mut left_rows, mut right_rows) = ([a; M], [b; N]);
     for m in 0..M {
-        left_rows[m] = &a[left[m]..left[m] + length];
+        assert!(left[m] + length <= a.len(), "a row of gradients");
     }
     for n in 0..N {
-        right_rows[n] = &b[right[n]..right[n] + length];
+        assert!(right[n] + length <= b.len(), "a row of inputs");
     }
     for at in (0..body).step_by(lanes) {
         let mut y = [E::splat(simd, E::ZERO); M];
         for m in 0..M {
-            y[m] = load::<S, E>(&left_rows[m][at..]);
+            // SAFETY: a vector from `at` on lies within `length`, and each row is that long by the assertions above.
+            #[expect(unsafe_code, reason = "the innermost loop, checked once before it")]
+            let vector = unsafe { load_unchecked::<S, E>(a, left[m] + at) };
+            y[m] = vector;
         }
         for n in 0..N {
-            let x = load::<S, E>(&right_rows[n][at..]);
+            // SAFETY: as above.
+            #[expect(unsafe_code, reason = "the innermost loop, checked once before it")]
+            let x = unsafe { load_unchecked::<S, E>(b, right[n] + at) };
             for m in 0..M {
                 sums[m][n] = E::multiply_add(simd, y[m], x, sums[m][n]);
             }
@@ -245,9 +249,9 @@ fn dot_block<S: Simd, E: Real, const M: usize, const N: usize>(
     }
     if body < length {
         for n in 0..N {
-            let x = E::load_some(simd, &right_rows[n][body..]);
+            let x = E::load_some(simd, &b[right[n] + body..right[n] + length]);
             for m in 0..M {
-                let y = E::load_some(simd, &left_rows[m][body..]);
+                let y = E::load_some(simd, &a[left[m] + body..left[m] + length]);
                 sums[m][n] = E::multiply_add(simd, y, x, sums[m][n]);
             }
         }
