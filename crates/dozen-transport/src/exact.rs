@@ -1,0 +1,236 @@
+//! The exact plan: the network simplex method on the arcs that can matter, and a look at all arcs to prove that no other
+//! does.
+//!
+//! Few of the `n m` arcs ever lie in a plan. The method starts with those that guessed prices make cheapest, solves the
+//! problem on them, looks through all costs for arcs with `c_ij < f_i + g_j`, takes those in, and goes on from where it
+//! was, until there are none: then the prices are a certificate over all arcs (column generation; the shortlists of
+//! Gottschlich and Schuhmacher 2014 made exact). The guesses come from the same problem on some of the points.
+
+use crate::masses::Masses;
+use crate::simplex::{Arc, Simplex};
+use crate::{Certificate, Cost, Error};
+
+/// Mass that moves from a point of the first side to one of the second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Flow {
+    /// In the first side.
+    pub from: usize,
+    /// In the second side.
+    pub to: usize,
+    /// The part of the whole mass, which is one.
+    pub mass: f64,
+}
+
+/// An optimal plan.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// `sum mass * cost`.
+    pub value: f64,
+    /// At most `n + m - 1` of them; those from a point sum to its weight.
+    pub flows: Vec<Flow>,
+    /// The price of each point of the first side.
+    pub f: Vec<f64>,
+    /// The price of each point of the second side.
+    pub g: Vec<f64>,
+    /// That no plan is cheaper.
+    pub certificate: Certificate,
+    /// Exchanges of one arc for another that it took.
+    pub pivots: u64,
+}
+
+/// The cheapest way to move the weights `a` of the first side onto the weights `b` of the second, each divided by its sum.
+///
+/// # Errors
+/// When a side is empty, or weights are negative, not finite, all zero, or not as many as points.
+pub fn exact<C: Cost>(a: &[f64], b: &[f64], cost: &C) -> Result<Plan, Error> {
+    let (n, m) = cost.sizes();
+    for (side, points, weights) in [("first", n, a.len()), ("second", m, b.len())] {
+        if points != weights {
+            return Err(Error::Weights { side, points, weights });
+        }
+    }
+    let masses = Masses::new(a, b)?;
+    let problem = Problem {
+        cost,
+        rows: (0..n as u32).collect(),
+        columns: (0..m as u32).collect(),
+        supply: masses.first,
+        demand: masses.second,
+    };
+    let simplex = problem.solve();
+    let (f, g) = simplex.prices(n);
+    let (flows, artificial) = simplex.flows();
+    debug_assert_eq!(artificial, 0, "every pair of points has an arc");
+    let unit = 1.0 / masses.total as f64;
+    let mut flows = flows;
+    flows.sort_by_key(|(arc, _)| (arc.source, arc.target));
+    let value = flows.iter().map(|(arc, units)| *units as f64 * unit * arc.cost).sum();
+    let flow = |(arc, units): (Arc, i64)| Flow {
+        from: arc.source as usize,
+        to: arc.target as usize - n,
+        mass: units as f64 * unit,
+    };
+    let flows: Vec<Flow> = flows.into_iter().map(flow).collect();
+    let share = |units: &[i64]| -> Vec<f64> { units.iter().map(|&u| u as f64 * unit).collect() };
+    let (p, q) = (share(&problem.supply), share(&problem.demand));
+    let certificate = Certificate::new(value, &p, &q, &f, &g, cost);
+    Ok(Plan { value, flows, f, g, certificate, pivots: simplex.pivots })
+}
+
+/// The problem on some of the points.
+struct Problem<'a, C> {
+    cost: &'a C,
+    /// Which points of the first side.
+    rows: Vec<u32>,
+    columns: Vec<u32>,
+    supply: Vec<i64>,
+    demand: Vec<i64>,
+}
+
+/// With fewer points on a side, all arcs are taken at once.
+const SMALL: usize = 96;
+/// A guess is made on one point of this many.
+const COARSER: usize = 8;
+/// Arcs of each point to start with.
+const SHORTLIST: usize = 8;
+/// Arcs of each point that a look through all costs adds at most.
+const ADDED: usize = 4;
+
+impl<C: Cost> Problem<'_, C> {
+    fn solve(&self) -> Simplex {
+        let (n, m) = (self.rows.len(), self.columns.len());
+        let mut buffer = vec![0.0; self.cost.sizes().1];
+        let guess = if n.min(m) > SMALL { self.guess() } else { (vec![0.0; n], vec![0.0; m]) };
+        // The range of reduced costs, which artificial arcs must lie beyond.
+        let mut largest = 0.0_f64;
+        let mut shortlist = Shortlist::new(n, m, if n.min(m) > SMALL { SHORTLIST } else { n.max(m) });
+        for row in 0..n {
+            let costs = self.cost.row(self.rows[row] as usize, &mut buffer);
+            for (column, &index) in self.columns.iter().enumerate() {
+                let cost = costs[index as usize];
+                largest = largest.max(cost.abs());
+                shortlist.offer(row, column, cost, cost - guess.0[row] - guess.1[column]);
+            }
+        }
+        let spread = guess.0.iter().chain(&guess.1).fold(largest, |most, price| most.max(price.abs()));
+        let tolerance = spread * 1e-13;
+        let big = if spread > 0.0 { 4.0 * spread } else { 1.0 };
+        let mut simplex = Simplex::new(&self.supply, &self.demand, (&guess.0, &guess.1), big, tolerance);
+        simplex.add(shortlist.arcs(n));
+        loop {
+            simplex.solve();
+            let (f, g) = simplex.prices(n);
+            let missing = self.missing(&f, &g, tolerance, &mut buffer);
+            if missing.is_empty() {
+                return simplex;
+            }
+            simplex.add(missing);
+        }
+    }
+
+    /// Prices from the problem on every eighth point, carried over to all points: each price as high as the others allow.
+    fn guess(&self) -> (Vec<f64>, Vec<f64>) {
+        let every = |points: &[u32], masses: &[i64]| -> (Vec<u32>, Vec<i64>) {
+            // A point stands for the masses of those that follow it.
+            points
+                .chunks(COARSER)
+                .zip(masses.chunks(COARSER))
+                .map(|(p, m)| (p[p.len() / 2], m.iter().sum::<i64>()))
+                .unzip()
+        };
+        let (rows, supply) = every(&self.rows, &self.supply);
+        let (columns, demand) = every(&self.columns, &self.demand);
+        let coarse = Problem { cost: self.cost, rows, columns, supply, demand };
+        let (_, g) = coarse.solve().prices(coarse.rows.len());
+        let mut buffer = vec![0.0; self.cost.sizes().1];
+        let mut f = Vec::with_capacity(self.rows.len());
+        for &row in &self.rows {
+            let costs = self.cost.row(row as usize, &mut buffer);
+            let price = coarse.columns.iter().zip(&g).map(|(&column, g)| costs[column as usize] - g);
+            f.push(price.fold(f64::INFINITY, f64::min));
+        }
+        let mut full = vec![f64::INFINITY; self.columns.len()];
+        for (row, f) in self.rows.iter().zip(&f).step_by(COARSER) {
+            let costs = self.cost.row(*row as usize, &mut buffer);
+            for (price, &column) in full.iter_mut().zip(&self.columns) {
+                *price = price.min(costs[column as usize] - f);
+            }
+        }
+        (f, full)
+    }
+
+    /// For each row, the arcs whose costs are furthest below the prices.
+    fn missing(&self, f: &[f64], g: &[f64], tolerance: f64, buffer: &mut [f64]) -> Vec<Arc> {
+        let n = self.rows.len();
+        let mut arcs = Vec::new();
+        let mut found: Vec<(f64, u32, f64)> = Vec::new();
+        for (row, &f) in f.iter().enumerate() {
+            let costs = self.cost.row(self.rows[row] as usize, buffer);
+            found.clear();
+            for (column, (&index, &g)) in self.columns.iter().zip(g).enumerate() {
+                let cost = costs[index as usize];
+                let reduced = cost - f - g;
+                if reduced < -tolerance {
+                    found.push((reduced, column as u32, cost));
+                }
+            }
+            found.sort_by(|a, b| a.0.total_cmp(&b.0));
+            arcs.extend(found.iter().take(ADDED).map(|&(_, column, cost)| Arc {
+                source: row as u32,
+                target: n as u32 + column,
+                cost,
+            }));
+        }
+        arcs
+    }
+}
+
+/// The arcs of least reduced cost of each row and of each column.
+struct Shortlist {
+    length: usize,
+    /// `length` places for each row, then for each column: reduced cost, the other point, cost.
+    places: Vec<(f64, u32, f64)>,
+    filled: Vec<u32>,
+    rows: usize,
+}
+
+impl Shortlist {
+    fn new(rows: usize, columns: usize, length: usize) -> Self {
+        let places = vec![(f64::INFINITY, 0, 0.0); (rows + columns) * length];
+        Self { length, places, filled: vec![0; rows + columns], rows }
+    }
+
+    fn offer(&mut self, row: usize, column: usize, cost: f64, reduced: f64) {
+        for (list, other) in [(row, column), (self.rows + column, row)] {
+            let places = &mut self.places[list * self.length..(list + 1) * self.length];
+            let filled = self.filled[list] as usize;
+            if filled == self.length && reduced >= places[filled - 1].0 {
+                continue;
+            }
+            let mut place = filled.min(self.length - 1);
+            while place > 0 && places[place - 1].0 > reduced {
+                places[place] = places[place - 1];
+                place -= 1;
+            }
+            places[place] = (reduced, other as u32, cost);
+            self.filled[list] = (filled + 1).min(self.length) as u32;
+        }
+    }
+
+    /// Each arc once, the most promising first.
+    fn arcs(self, sources: usize) -> Vec<Arc> {
+        let mut all: Vec<(f64, u32, u32, f64)> = Vec::new();
+        for list in 0..self.filled.len() {
+            for &(reduced, other, cost) in &self.places[list * self.length..][..self.filled[list] as usize] {
+                let (row, column) =
+                    if list < self.rows { (list as u32, other) } else { (other, (list - self.rows) as u32) };
+                all.push((reduced, row, column, cost));
+            }
+        }
+        all.sort_by(|a, b| (a.1, a.2).cmp(&(b.1, b.2)));
+        all.dedup_by_key(|arc| (arc.1, arc.2));
+        all.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let arc = |(_, row, column, cost)| Arc { source: row, target: sources as u32 + column, cost };
+        all.into_iter().map(arc).collect()
+    }
+}
