@@ -227,7 +227,7 @@ impl Shortlist {
                 all.push((reduced, row, column, cost));
             }
         }
-        all.sort_by(|a, b| (a.1, a.2).cmp(&(b.1, b.2)));
+        all.sort_by_key(|arc| (arc.1, arc.2));
         all.dedup_by_key(|arc| (arc.1, arc.2));
         all.sort_by(|a, b| a.0.total_cmp(&b.0));
         let arc = |(_, row, column, cost)| Arc { source: row, target: sources as u32 + column, cost };

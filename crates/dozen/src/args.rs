@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use dozen::nn::{Progress, choose_device};
 
-use crate::commands::{autoregressive, completions, info, make, tour};
+use crate::commands::{autoregressive, completions, info, make, tour, transport};
 use crate::output::Failure;
 
 /// Train, evaluate and use generative and predictive models, without Python.
@@ -25,6 +25,9 @@ pub(crate) enum Command {
     /// Autoregressive models of tables: FVSBN, NADE, MADE, EoNADE, RNADE
     #[command(subcommand)]
     Autoregressive(autoregressive::Command),
+    /// The cheapest way to move one distribution onto another: the Wasserstein distance
+    #[command(subcommand)]
+    Transport(transport::Command),
     /// Every family on data it makes itself, in one report
     Tour(tour::Arguments),
     /// Make data whose truth is known

@@ -12,3 +12,4 @@ pub use dozen_generative as generative;
 pub use dozen_kernels as kernels;
 pub use dozen_nn as nn;
 pub use dozen_report as report;
+pub use dozen_transport as transport;

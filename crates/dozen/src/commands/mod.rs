@@ -5,3 +5,4 @@ pub(crate) mod completions;
 pub(crate) mod info;
 pub(crate) mod make;
 pub(crate) mod tour;
+pub(crate) mod transport;
