@@ -37,6 +37,9 @@ struct Problem {
     /// W_p: the distance to this power, and the root of the mean
     #[arg(long, default_value_t = 1.0, value_name = "P")]
     power: f64,
+    /// The columns that are coordinates [default: all but the weights]
+    #[arg(long, value_delimiter = ',', value_name = "COLUMN,...")]
+    columns: Vec<String>,
     /// The column of both tables that holds the weights of their rows [default: all equal]
     #[arg(long, value_name = "COLUMN")]
     weights_column: Option<String>,
@@ -181,7 +184,7 @@ fn refuse(error: dozen::transport::Error) -> Failure {
 impl Problem {
     fn sides(&self, context: &Context) -> Result<Sides, Failure> {
         if let Some(path) = &self.cost_matrix {
-            let (values, columns) = rows_of(&self.read(path, context)?, path, None)?;
+            let (values, columns) = rows_of(&self.read(path, context)?, path)?;
             let rows = values.len() / columns;
             let weights = |file: &Option<String>, count: usize| match file {
                 Some(file) => self.weights(file, context),
@@ -195,7 +198,7 @@ impl Problem {
         };
         let side = |path: &String, weights: &Option<String>| -> Result<Side, Failure> {
             let table = self.read(path, context)?;
-            let (values, dimension) = rows_of(&table, path, self.weights_column.as_deref())?;
+            let (values, dimension) = self.coordinates(&table, path)?;
             let weights = match (&self.weights_column, weights) {
                 (Some(name), _) => numbers(&table, name, path)?,
                 (None, Some(file)) => self.weights(file, context)?,
@@ -206,12 +209,26 @@ impl Problem {
         Ok(Sides::Points([side(first, &self.weights_a)?, side(second, &self.weights_b)?]))
     }
 
+    /// The rows of the chosen columns, and how many columns those are.
+    fn coordinates(&self, table: &Table, path: &str) -> Result<(Vec<f64>, usize), Failure> {
+        let all = table.columns().iter().map(|column| column.name.as_str());
+        let names: Vec<&str> = if self.columns.is_empty() {
+            all.filter(|name| Some(*name) != self.weights_column.as_deref()).collect()
+        } else {
+            self.columns.iter().map(String::as_str).collect()
+        };
+        if names.is_empty() {
+            return Err(Failure::request(format!("{path} has no columns besides the weights")));
+        }
+        rows_of_columns(table, path, &names)
+    }
+
     fn read(&self, path: &str, context: &Context) -> Result<Table, Failure> {
         Ok(read_table(path, &self.read.options(context.seed(), Vec::new()))?)
     }
 
     fn weights(&self, path: &str, context: &Context) -> Result<Vec<f64>, Failure> {
-        let (values, columns) = rows_of(&self.read(path, context)?, path, None)?;
+        let (values, columns) = rows_of(&self.read(path, context)?, path)?;
         if columns == 1 {
             Ok(values)
         } else {
@@ -297,20 +314,20 @@ fn numbers(table: &Table, name: &str, path: &str) -> Result<Vec<f64>, Failure> {
         Values::Byte(values) => Ok(values.iter().map(|&value| f64::from(value)).collect()),
         Values::Number(values) => Ok(values.clone()),
         Values::Text(_) => Err(Failure::request(format!(
-            "{path}: column `{name}` holds text; coordinates and weights are numbers"
+            "{path}: column `{name}` holds text; coordinates and weights are numbers (--columns names those to take)"
         ))),
     }
 }
 
-/// The columns but `without` as rows, and how many columns there are.
-fn rows_of(table: &Table, path: &str, without: Option<&str>) -> Result<(Vec<f64>, usize), Failure> {
-    let names =
-        table.columns().iter().map(|column| column.name.as_str()).filter(|name| Some(*name) != without);
-    let columns = names.map(|name| numbers(table, name, path)).collect::<Result<Vec<_>, _>>()?;
-    if columns.is_empty() {
-        return Err(Failure::request(format!("{path} has no columns besides the weights")));
-    }
-    let rows = columns[0].len();
-    let values = (0..rows).flat_map(|row| columns.iter().map(move |column| column[row])).collect();
-    Ok((values, columns.len()))
+/// All columns as rows, and how many there are.
+fn rows_of(table: &Table, path: &str) -> Result<(Vec<f64>, usize), Failure> {
+    let names = table.columns().iter().map(|column| column.name.as_str());
+    rows_of_columns(table, path, &names.collect::<Vec<_>>())
+}
+
+/// Some columns as rows, and how many there are.
+fn rows_of_columns(table: &Table, path: &str, names: &[&str]) -> Result<(Vec<f64>, usize), Failure> {
+    let columns = names.iter().map(|name| numbers(table, name, path)).collect::<Result<Vec<_>, _>>()?;
+    let rows = (0..table.rows()).flat_map(|row| columns.iter().map(move |column| column[row]));
+    Ok((rows.collect(), columns.len()))
 }
