@@ -148,7 +148,7 @@ impl<'a> PointCost<'a> {
         Ok(Self { first, second: columns, count, distance, power, inverse_lengths })
     }
 
-    /// Adds up each column's part of a row, and finishes each sum.
+    /// Adds up each column's part of a row, and finishes each sum; for the best instruction set.
     fn fill(
         &self,
         i: usize,
@@ -156,15 +156,21 @@ impl<'a> PointCost<'a> {
         add: impl Fn(f64, f64, f64) -> f64,
         finish: impl Fn(usize, f64) -> f64,
     ) {
-        row.fill(0.0);
-        for (&x, column) in self.first.point(i).iter().zip(self.second.chunks_exact(self.count.max(1))) {
-            for (sum, &y) in row.iter_mut().zip(column) {
-                *sum = add(*sum, x, y);
-            }
-        }
-        for (j, sum) in row.iter_mut().enumerate() {
-            *sum = finish(j, *sum);
-        }
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                row.fill(0.0);
+                let columns = self.second.chunks_exact(self.count.max(1));
+                for (&x, column) in self.first.point(i).iter().zip(columns) {
+                    for (sum, &y) in row.iter_mut().zip(column) {
+                        *sum = add(*sum, x, y);
+                    }
+                }
+                for (j, sum) in row.iter_mut().enumerate() {
+                    *sum = finish(j, *sum);
+                }
+            },
+        );
     }
 }
 

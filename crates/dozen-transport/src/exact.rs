@@ -93,21 +93,22 @@ const SMALL: usize = 96;
 const COARSER: usize = 8;
 /// Arcs of each point to start with.
 const SHORTLIST: usize = 8;
+/// Arcs missed by one row in this many are reason enough to go on with them.
+const PARTS: usize = 4;
 /// Arcs of each point that a look through all costs adds at most.
 const ADDED: usize = 4;
 
 impl<C: Cost> Problem<'_, C> {
     fn solve(&self) -> Simplex {
         let (n, m) = (self.rows.len(), self.columns.len());
-        let mut buffer = vec![0.0; self.cost.sizes().1];
+        let mut buffer = vec![0.0; 2 * self.cost.sizes().1];
         let guess = if n.min(m) > SMALL { self.guess() } else { (vec![0.0; n], vec![0.0; m]) };
         // The range of reduced costs, which artificial arcs must lie beyond.
         let mut largest = 0.0_f64;
         let mut shortlist = Shortlist::new(n, m, if n.min(m) > SMALL { SHORTLIST } else { n.max(m) });
         for row in 0..n {
-            let costs = self.cost.row(self.rows[row] as usize, &mut buffer);
-            for (column, &index) in self.columns.iter().enumerate() {
-                let cost = costs[index as usize];
+            let (costs, chosen) = buffer.split_at_mut(self.cost.sizes().1);
+            for (column, &cost) in self.row(row, costs, chosen).iter().enumerate() {
                 largest = largest.max(cost.abs());
                 shortlist.offer(row, column, cost, cost - guess.0[row] - guess.1[column]);
             }
@@ -117,14 +118,23 @@ impl<C: Cost> Problem<'_, C> {
         let big = if spread > 0.0 { 4.0 * spread } else { 1.0 };
         let mut simplex = Simplex::new(&self.supply, &self.demand, (&guess.0, &guess.1), big, tolerance);
         simplex.add(shortlist.arcs(n));
+        // Rows are looked through in a ring, a part at a time, so that each part is held against fresh prices.
+        let mut row = 0;
         loop {
             simplex.solve();
             let (f, g) = simplex.prices(n);
-            let missing = self.missing(&f, &g, tolerance, &mut buffer);
-            if missing.is_empty() {
+            let mut arcs = Vec::new();
+            for _ in 0..n {
+                self.missing(row, f[row], &g, tolerance, &mut buffer, &mut arcs);
+                row = (row + 1) % n;
+                if arcs.len() > n / PARTS {
+                    break;
+                }
+            }
+            if arcs.is_empty() {
                 return simplex;
             }
-            simplex.add(missing);
+            simplex.add(arcs);
         }
     }
 
@@ -159,30 +169,65 @@ impl<C: Cost> Problem<'_, C> {
         (f, full)
     }
 
-    /// For each row, the arcs whose costs are furthest below the prices.
-    fn missing(&self, f: &[f64], g: &[f64], tolerance: f64, buffer: &mut [f64]) -> Vec<Arc> {
-        let n = self.rows.len();
-        let mut arcs = Vec::new();
-        let mut found: Vec<(f64, u32, f64)> = Vec::new();
-        for (row, &f) in f.iter().enumerate() {
-            let costs = self.cost.row(self.rows[row] as usize, buffer);
-            found.clear();
-            for (column, (&index, &g)) in self.columns.iter().zip(g).enumerate() {
-                let cost = costs[index as usize];
-                let reduced = cost - f - g;
-                if reduced < -tolerance {
-                    found.push((reduced, column as u32, cost));
+    /// Adds the arcs of a row whose costs are furthest below the prices.
+    fn missing(
+        &self,
+        row: usize,
+        f: f64,
+        g: &[f64],
+        tolerance: f64,
+        buffer: &mut [f64],
+        arcs: &mut Vec<Arc>,
+    ) {
+        let (costs, chosen) = buffer.split_at_mut(self.cost.sizes().1);
+        let costs = self.row(row, costs, chosen);
+        let least = least_reduced(costs, g);
+        if least - f >= -tolerance {
+            return;
+        }
+        let reduced = costs.iter().zip(g).map(|(cost, g)| cost - f - g).enumerate();
+        let mut found: Vec<(usize, f64)> = reduced.filter(|(_, reduced)| *reduced < -tolerance).collect();
+        found.sort_by(|a, b| a.1.total_cmp(&b.1));
+        arcs.extend(found.iter().take(ADDED).map(|&(column, _)| Arc {
+            source: row as u32,
+            target: (self.rows.len() + column) as u32,
+            cost: costs[column],
+        }));
+    }
+
+    /// The costs from a row to the problem's columns.
+    fn row<'a>(&'a self, row: usize, costs: &'a mut [f64], chosen: &'a mut [f64]) -> &'a [f64] {
+        let costs = self.cost.row(self.rows[row] as usize, costs);
+        if self.columns.len() == costs.len() {
+            return costs;
+        }
+        let chosen = &mut chosen[..self.columns.len()];
+        for (cost, &column) in chosen.iter_mut().zip(&self.columns) {
+            *cost = costs[column as usize];
+        }
+        chosen
+    }
+}
+
+/// The least `c_j - g_j`.
+fn least_reduced(costs: &[f64], g: &[f64]) -> f64 {
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            const LANES: usize = 16;
+            let mut least = [f64::INFINITY; LANES];
+            let (cost_body, cost_rest) = costs.as_chunks::<LANES>();
+            let (g_body, g_rest) = g.as_chunks::<LANES>();
+            for (costs, g) in cost_body.iter().zip(g_body) {
+                for lane in 0..LANES {
+                    let reduced = costs[lane] - g[lane];
+                    least[lane] = if reduced < least[lane] { reduced } else { least[lane] };
                 }
             }
-            found.sort_by(|a, b| a.0.total_cmp(&b.0));
-            arcs.extend(found.iter().take(ADDED).map(|&(_, column, cost)| Arc {
-                source: row as u32,
-                target: n as u32 + column,
-                cost,
-            }));
-        }
-        arcs
-    }
+            let rest = cost_rest.iter().zip(g_rest).map(|(cost, g)| cost - g);
+            least.into_iter().chain(rest).fold(f64::INFINITY, f64::min)
+        },
+    )
 }
 
 /// The arcs of least reduced cost of each row and of each column.
