@@ -90,7 +90,7 @@ struct Problem<'a, C> {
 /// With fewer points on a side, all arcs are taken at once.
 const SMALL: usize = 96;
 /// A guess is made on one point of this many.
-const COARSER: usize = 8;
+const COARSER: usize = 4;
 /// Arcs of each point to start with.
 const SHORTLIST: usize = 8;
 /// Arcs missed by one row in this many are reason enough to go on with them.
@@ -138,7 +138,7 @@ impl<C: Cost> Problem<'_, C> {
         }
     }
 
-    /// Prices from the problem on every eighth point, carried over to all points: each price as high as the others allow.
+    /// Prices from the problem on every fourth point, carried over to all points: each price as high as the others allow.
     fn guess(&self) -> (Vec<f64>, Vec<f64>) {
         let every = |points: &[u32], masses: &[i64]| -> (Vec<u32>, Vec<i64>) {
             // A point stands for the masses of those that follow it.
