@@ -2,9 +2,8 @@
 
 usage: transport.py DOZEN DATA        (called by bench/run)
 
-Uniform weights, points uniform in the unit square and cube of 10 dimensions, Euclidean cost. Our time is the whole run of
-`dozen transport distance`, with the start of the process and the reading of two .npy files, cost worked out on the fly;
-POT's is `ot.dist` and `ot.emd2` on the dense matrix, without start and reading. Both values are compared first.
+Uniform weights, points uniform in the unit square and cube of 10 dimensions, Euclidean cost. Our time is what
+`dozen transport distance` says it took, with the reading of two .npy files, cost worked out on the fly; POT's is `ot.dist` and `ot.emd2` on the dense matrix, without start and reading. Both values are compared first.
 """
 
 import json

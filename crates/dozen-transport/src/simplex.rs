@@ -105,10 +105,15 @@ impl Simplex {
         self.recompute_potentials();
     }
 
-    /// The prices `f` of sources and `g` of targets.
+    /// The prices `f` of sources and `g` of targets, of all that differ by what moves from one side to the other those with
+    /// equal means: the smallest, and so the least rounded.
     pub(crate) fn prices(&self, sources: usize) -> (Vec<f64>, Vec<f64>) {
-        let (f, rest) = self.potentials.split_at(sources);
-        (f.iter().map(|potential| -potential).collect(), rest[..rest.len() - 1].to_vec())
+        let (first, rest) = self.potentials.split_at(sources);
+        let second = &rest[..rest.len() - 1];
+        let mean = |potentials: &[f64]| potentials.iter().sum::<f64>() / potentials.len() as f64;
+        let shift = f64::midpoint(mean(first), mean(second));
+        let f = first.iter().map(|potential| shift - potential).collect();
+        (f, second.iter().map(|potential| potential - shift).collect())
     }
 
     /// Every arc of the tree with flow: arc and flow; and the flow that still takes artificial arcs.
