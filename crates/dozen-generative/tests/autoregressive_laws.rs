@@ -2,7 +2,7 @@
 
 use dozen_data::{Column, Made, Matrix, Schema, Table, Values, make};
 use dozen_generative::autoregressive::*;
-use dozen_nn::{Decay, Device, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig};
+use dozen_nn::{Decay, Device, History, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig};
 
 fn config(architecture: Architecture) -> ModelConfig {
     let orders = if architecture == Architecture::Eonade { 3 } else { 1 };
@@ -58,13 +58,20 @@ fn request<'a>(model: ModelConfig, columns: &Schema, train: &'a Matrix, epochs: 
     }
 }
 
+/// Trains while no other test does: the device's random numbers are the process's, and a seed holds only for who is alone.
+fn train_alone(request: TrainRequest, run: &RunFolder) -> (Model, Baselines, History) {
+    static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    train_model(request, run, &Device::flex(), Progress::new(true)).unwrap()
+}
+
 fn trained(model: ModelConfig, table: &Table, epochs: u64) -> Model {
     let columns = Schema::infer(table, &[]).unwrap();
     let cells = columns.encode(table).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let run = RunFolder::begin(&folder.path().join("model")).unwrap();
     let request = request(model, &columns, &cells, epochs);
-    train_model(request, &run, &Device::flex(), Progress::new(true)).unwrap().0
+    train_alone(request, &run).0
 }
 
 /// Every row of `n` bits.
@@ -156,7 +163,7 @@ fn a_tree_start_begins_at_the_likelihood_of_the_chow_liu_tree() {
         };
         let mut request = request(shape, &columns, &cells, 1);
         request.training.schedule.rate = 1e-12;
-        let (model, baselines, _) = train_model(request, &run, &Device::flex(), Progress::new(true)).unwrap();
+        let (model, baselines, _) = train_alone(request, &run);
         for (row, value) in model.log_prob(&cells).into_iter().enumerate() {
             assert!((value - baselines.log_prob(cells.row(row))[1]).abs() < 1e-4);
         }
@@ -234,7 +241,7 @@ fn a_saved_model_opens_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunFolder::begin(&folder.path().join("model")).unwrap();
         let request = request(model.clone(), &columns, &cells, 1);
-        let (before, ..) = train_model(request, &run, &Device::flex(), Progress::new(true)).unwrap();
+        let (before, ..) = train_alone(request, &run);
         let after = Model::open(&run.finish().unwrap(), &Device::flex()).unwrap();
         assert_eq!(before.log_prob(&cells), after.log_prob(&cells), "{model:?}");
     }

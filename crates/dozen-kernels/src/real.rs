@@ -44,7 +44,11 @@ pub(crate) trait Real:
     /// `erf self`, to an absolute error of 5e-7 in `f32`.
     fn error_function(self) -> Self;
     /// The greater of both; NaN if `self` is.
-    fn at_least(self, other: Self) -> Self;
+    #[inline(always)]
+    fn at_least(self, other: Self) -> Self {
+        if self < other { other } else { self }
+    }
+
     /// `|self|`.
     fn magnitude(self) -> Self;
 
@@ -190,11 +194,6 @@ impl Real for f32 {
     }
 
     #[inline(always)]
-    fn at_least(self, other: Self) -> Self {
-        if self < other { other } else { self }
-    }
-
-    #[inline(always)]
     fn magnitude(self) -> Self {
         self.abs()
     }
@@ -247,11 +246,6 @@ impl Real for f64 {
     #[inline(always)]
     fn error_function(self) -> Self {
         libm::erf(self)
-    }
-
-    #[inline(always)]
-    fn at_least(self, other: Self) -> Self {
-        if self < other { other } else { self }
     }
 
     #[inline(always)]

@@ -64,10 +64,9 @@ pub fn exact<C: Cost>(a: &[f64], b: &[f64], cost: &C) -> Result<Plan, Error> {
     for (i, f) in f.iter_mut().enumerate() {
         *f = least_reduced(cost.row(i, &mut buffer), &g);
     }
-    let (flows, artificial) = simplex.flows();
+    let (mut flows, artificial) = simplex.flows();
     debug_assert_eq!(artificial, 0, "every pair of points has an arc");
     let unit = 1.0 / masses.total as f64;
-    let mut flows = flows;
     flows.sort_by_key(|(arc, _)| (arc.source, arc.target));
     let value = flows.iter().map(|(arc, units)| *units as f64 * unit * arc.cost).sum();
     let flow = |(arc, units): (Arc, i64)| Flow {
@@ -159,16 +158,16 @@ impl<C: Cost> Problem<'_, C> {
         let (_, g) = coarse.solve().prices(coarse.rows.len());
         let mut buffer = vec![0.0; self.cost.sizes().1];
         let mut f = Vec::with_capacity(self.rows.len());
-        for &row in &self.rows {
+        let mut full = vec![f64::INFINITY; self.columns.len()];
+        for (index, &row) in self.rows.iter().enumerate() {
             let costs = self.cost.row(row as usize, &mut buffer);
             let price = coarse.columns.iter().zip(&g).map(|(&column, g)| costs[column as usize] - g);
-            f.push(price.fold(f64::INFINITY, f64::min));
-        }
-        let mut full = vec![f64::INFINITY; self.columns.len()];
-        for (row, f) in self.rows.iter().zip(&f).step_by(COARSER) {
-            let costs = self.cost.row(*row as usize, &mut buffer);
-            for (price, &column) in full.iter_mut().zip(&self.columns) {
-                *price = price.min(costs[column as usize] - f);
+            let price = price.fold(f64::INFINITY, f64::min);
+            f.push(price);
+            if index % COARSER == 0 {
+                for (full, &column) in full.iter_mut().zip(&self.columns) {
+                    *full = full.min(costs[column as usize] - price);
+                }
             }
         }
         (f, full)

@@ -40,8 +40,7 @@ const GRID: usize = 1 << 17;
 /// Sums of at least this length are worth positions that are computed in vain, to have fewer vectors.
 const LONG_SUM: usize = 128;
 
-/// `y = f(W * x + b)` by the plan; no
-/// scale. Writes all of `y`.
+/// `y = f(W * x + b)` by the plan, without a scale. Writes all of `y`.
 pub(super) fn convolve<E: Real>(
     plan: &Plan,
     sizes: Sizes,
@@ -50,14 +49,11 @@ pub(super) fn convolve<E: Real>(
     around: Around<E>,
     y: &mut [MaybeUninit<E>],
 ) {
-    let block = architecture().dispatch(BlockSize);
-    let pixels = plan.rows.target * plan.columns.target;
+    let pixels = plan.target_pixels();
     let filters: Vec<Cow<[E]>> = plan.classes().map(|class| weights.class(plan, class, sizes)).collect();
     // One piece for each image and group, cut further where there are fewer pieces than threads want.
     let pieces = sizes.batch * sizes.groups;
-    let blocks = sizes.outputs.div_ceil(block);
-    let cuts = rayon::current_num_threads().div_ceil(pieces.max(1)).clamp(1, blocks.max(1));
-    let chunk = blocks.div_ceil(cuts) * block;
+    let chunk = outputs_per_task(sizes.outputs, pieces);
     let source = sizes.inputs * plan.source_pixels();
     let tasks: Vec<Task<E>> = y
         .chunks_mut((sizes.outputs * pixels).max(1))
@@ -85,8 +81,16 @@ pub(super) fn convolve<E: Real>(
     tasks.into_par_iter().for_each(|task| architecture().dispatch(task));
 }
 
+/// Outputs of a task, in whole tiles, so that there is a task for each thread even where there are fewer pieces.
+pub(super) fn outputs_per_task(outputs: usize, pieces: usize) -> usize {
+    let block = architecture().dispatch(BlockSize);
+    let blocks = outputs.div_ceil(block);
+    let cuts = rayon::current_num_threads().div_ceil(pieces.max(1)).clamp(1, blocks.max(1));
+    blocks.div_ceil(cuts) * block
+}
+
 /// How many outputs a tile has under the instruction set.
-pub(super) struct BlockSize;
+struct BlockSize;
 
 impl WithSimd for BlockSize {
     type Output = usize;
@@ -169,8 +173,7 @@ impl<E: Real> Task<'_, E> {
             plan.pack(&self.x[input * source..][..source], rows.clone(), grid);
         }
         for (class, filters) in plan.classes().zip(self.filters) {
-            let taps: Vec<usize> =
-                plan.taps(class, rows.len()).into_iter().map(|(_, offset)| offset).collect();
+            let taps = plan.offsets(class, rows.len());
             let input = |input: usize| taps.iter().map(move |tap| input * plane + tap);
             let offsets: Vec<usize> = (0..self.inputs).flat_map(input).collect();
             let filters = &filters[self.first_filter * offsets.len()..];
@@ -180,7 +183,7 @@ impl<E: Real> Task<'_, E> {
             let mut target = Target {
                 values: self.y,
                 outputs: self.outputs.len(),
-                pixels: plan.rows.target * plan.columns.target,
+                pixels: plan.target_pixels(),
                 step: plan.columns.classes[class.1].step,
                 activation: self.activation,
             };

@@ -32,7 +32,7 @@ pub(super) fn convolve<E: Real>(
         })
         .collect();
     let taps = weights.len() / channels.max(1);
-    let pixels = plan.rows.target * plan.columns.target;
+    let pixels = plan.target_pixels();
     let planes = y.par_chunks_mut(pixels.max(1)).zip(x.par_chunks(plan.source_pixels().max(1)));
     planes.enumerate().with_min_len(4).for_each_init(
         || vec![E::ZERO; plan.plane(rows) + lanes],
@@ -165,7 +165,7 @@ impl<E: Real> WithSimd for ChannelGradient<'_, E> {
         let rows = plan.rows.positions;
         let plane = plan.plane(rows);
         let (source, target) = (plan.source_pixels(), rows * plan.columns.positions);
-        let offsets: Vec<usize> = plan.taps((0, 0), rows).into_iter().map(|(_, offset)| offset).collect();
+        let offsets = plan.offsets((0, 0), rows);
         for image in 0..self.x.len() / (self.channels * source).max(1) {
             let index = image * self.channels + self.channel;
             plan.pack(&self.x[index * source..][..source], 0..rows, &mut self.grid[..plane]);

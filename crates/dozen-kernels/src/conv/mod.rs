@@ -169,8 +169,7 @@ pub fn conv_transpose2d_reference(
 ) -> Tensor<4> {
     let Convolution { stride, padding, dilation, groups } = convolution;
     let [_, _, height, width] = x.dims();
-    let [inputs, per_group, rows, columns] = weight.dims();
-    let _ = inputs;
+    let [_, per_group, rows, columns] = weight.dims();
     // Without padding first, then the border is cut off, or what no output reached is filled with zeros.
     let reached = [
         (height - 1) * stride + dilation * (rows - 1) + 1,

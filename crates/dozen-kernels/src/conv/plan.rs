@@ -176,6 +176,11 @@ impl Plan {
         taps
     }
 
+    /// The offsets alone of [`Self::taps`].
+    pub(super) fn offsets(&self, class: (usize, usize), rows: usize) -> Vec<usize> {
+        self.taps(class, rows).into_iter().map(|(_, offset)| offset).collect()
+    }
+
     /// Copies one channel into the grid, for the rows of positions `rows`; the padding must be zero there already.
     #[inline(always)]
     pub(super) fn pack<E: Copy>(&self, channel: &[E], rows: Range<usize>, grid: &mut [E]) {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::dense::{Around, BlockSize, Sizes};
+use super::dense::{Around, Sizes, outputs_per_task};
 use super::tile::{Lanes, Run, Source, Span, Target, VECTORS, multiply_spans};
 use crate::activation::Activation;
 use crate::real::{Real, architecture};
@@ -28,14 +28,11 @@ pub(super) fn mix_channels<E: Real>(
     around: Around<E>,
     y: &mut [MaybeUninit<E>],
 ) {
-    let block = architecture().dispatch(BlockSize);
     let threads = rayon::current_num_threads();
     let together = PIXELS.div_ceil(pixels.max(1)).min(sizes.batch / threads).max(1);
     let pieces = sizes.batch.div_ceil(together);
-    let blocks = sizes.outputs.div_ceil(block);
     // Outputs are cut only where an image is a piece of its own.
-    let cuts = if together > 1 { 1 } else { threads.div_ceil(pieces.max(1)).clamp(1, blocks.max(1)) };
-    let chunk = blocks.div_ceil(cuts) * block;
+    let chunk = if together > 1 { sizes.outputs } else { outputs_per_task(sizes.outputs, pieces) };
     let tasks: Vec<Task<E>> = y
         .chunks_mut((together * sizes.outputs * pixels).max(1))
         .zip(x.chunks((together * sizes.inputs * pixels).max(1)))

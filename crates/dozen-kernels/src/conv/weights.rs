@@ -93,8 +93,7 @@ impl<E: Real> WithSimd for Part<'_, E> {
         let mut sums = vec![E::ZERO; self.outputs.len() * self.sizes.inputs * taps];
         let (mut grid, mut spread) = (Vec::new(), Vec::new());
         for unit in self.units {
-            let offsets: Vec<usize> =
-                self.plan.taps((0, 0), unit.rows.len()).into_iter().map(|(_, offset)| offset).collect();
+            let offsets = self.plan.offsets((0, 0), unit.rows.len());
             let (x, dy) =
                 self.in_place(unit).unwrap_or_else(|| self.pack(unit, &offsets, (&mut grid, &mut spread)));
             let row = |input: usize| x.offsets.iter().map(move |offset| input * x.stride + offset);
