@@ -67,7 +67,24 @@ impl<'a> Points<'a> {
         self.values.is_empty()
     }
 
-    fn point(&self, index: usize) -> &'a [f64] {
+    /// Coordinates of a point.
+    pub fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// All coordinates, row by row.
+    pub fn values(&self) -> &'a [f64] {
+        self.values
+    }
+
+    /// Each point's product with a direction.
+    pub(crate) fn project(&self, direction: &[f64]) -> Vec<f64> {
+        let along = |point: &[f64]| point.iter().zip(direction).map(|(x, d)| x * d).sum();
+        self.values.chunks_exact(self.dimension).map(along).collect()
+    }
+
+    /// The coordinates of one point.
+    pub fn point(&self, index: usize) -> &'a [f64] {
         &self.values[index * self.dimension..(index + 1) * self.dimension]
     }
 }

@@ -38,16 +38,43 @@ pub enum Error {
         sum: f64,
     },
     /// A coordinate or cost that is no number.
-    #[error("{what} {position} is {value}; coordinates and costs are finite numbers")]
+    #[error("{what} {position} is {value}; coordinates, costs and prices are finite numbers")]
     NotFinite {
-        /// `coordinate` or `cost`.
+        /// `coordinate`, `cost` or `price`.
         what: &'static str,
         /// From 0, row by row.
         position: usize,
         /// What stands there.
         value: f64,
     },
+    /// Routes that cannot carry all mass.
+    #[error("the routes leave {:.4} % of the mass where it is; every point needs routes to enough others", share * 100.0)]
+    Stranded {
+        /// Of the whole mass.
+        share: f64,
+    },
+    /// A setting out of its range.
+    #[error("{what} is {value}; it must be a positive number")]
+    Setting {
+        /// Which.
+        what: &'static str,
+        /// What it is.
+        value: f64,
+    },
     /// Values that are not whole rows, or sides of different dimensions.
     #[error("{0}")]
     Shape(String),
+}
+
+impl Error {
+    /// The same of the second side, where what found it knows one side only.
+    pub(crate) fn of_second(self) -> Self {
+        match self {
+            Self::Empty { .. } => Self::Empty { side: "second" },
+            Self::Weights { points, weights, .. } => Self::Weights { side: "second", points, weights },
+            Self::BadWeight { position, value, .. } => Self::BadWeight { side: "second", position, value },
+            Self::BadSum { sum, .. } => Self::BadSum { side: "second", sum },
+            other => other,
+        }
+    }
 }

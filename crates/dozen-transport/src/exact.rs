@@ -43,6 +43,36 @@ pub struct Plan {
 /// # Errors
 /// When a side is empty, or weights are negative, not finite, all zero, or not as many as points.
 pub fn exact<C: Cost>(a: &[f64], b: &[f64], cost: &C) -> Result<Plan, Error> {
+    solve(a, b, cost, None)
+}
+
+/// Prices to start from: those of a problem much like this one, or of an entropic one.
+#[derive(Clone, Copy, Debug)]
+pub struct Prices<'a> {
+    /// Of the first side.
+    pub f: &'a [f64],
+    /// Of the second side.
+    pub g: &'a [f64],
+}
+
+/// [`exact`], from prices: the nearer they are to the answer's, the less is left to do. Any prices lead to a best plan.
+///
+/// # Errors
+/// As [`exact`], and when there are not as many prices as points, or they are not finite.
+pub fn exact_from<C: Cost>(a: &[f64], b: &[f64], cost: &C, prices: Prices<'_>) -> Result<Plan, Error> {
+    let (n, m) = cost.sizes();
+    if (prices.f.len(), prices.g.len()) != (n, m) {
+        let (f, g) = (prices.f.len(), prices.g.len());
+        return Err(Error::Shape(format!("{f} and {g} prices do not fit sides of {n} and {m} points")));
+    }
+    let all = prices.f.iter().chain(prices.g);
+    if let Some((position, &value)) = all.enumerate().find(|(_, price)| !price.is_finite()) {
+        return Err(Error::NotFinite { what: "price", position, value });
+    }
+    solve(a, b, cost, Some(prices))
+}
+
+fn solve<C: Cost>(a: &[f64], b: &[f64], cost: &C, start: Option<Prices<'_>>) -> Result<Plan, Error> {
     let (n, m) = cost.sizes();
     for (side, points, weights) in [("first", n, a.len()), ("second", m, b.len())] {
         if points != weights {
@@ -57,7 +87,7 @@ pub fn exact<C: Cost>(a: &[f64], b: &[f64], cost: &C) -> Result<Plan, Error> {
         supply: masses.first,
         demand: masses.second,
     };
-    let simplex = problem.solve();
+    let simplex = problem.solve(start.map(|prices| (prices.f.to_vec(), prices.g.to_vec())));
     let (mut f, g) = simplex.prices(n);
     // Each price as high as the others allow, which takes away what the tolerance left.
     let mut buffer = vec![0.0; m];
@@ -103,13 +133,15 @@ const PARTS: usize = 4;
 const ADDED: usize = 4;
 
 impl<C: Cost> Problem<'_, C> {
-    fn solve(&self) -> Simplex {
+    /// From prices, or from a guess.
+    fn solve(&self, start: Option<(Vec<f64>, Vec<f64>)>) -> Simplex {
         let (n, m) = (self.rows.len(), self.columns.len());
         let mut buffer = vec![0.0; 2 * self.cost.sizes().1];
-        let guess = if n.min(m) > SMALL { self.guess() } else { (vec![0.0; n], vec![0.0; m]) };
+        let small = n.min(m) <= SMALL;
+        let guess = start.unwrap_or_else(|| if small { (vec![0.0; n], vec![0.0; m]) } else { self.guess() });
         // The range of reduced costs, which artificial arcs must lie beyond.
         let mut largest = 0.0_f64;
-        let mut shortlist = Shortlist::new(n, m, if n.min(m) > SMALL { SHORTLIST } else { n.max(m) });
+        let mut shortlist = Shortlist::new(n, m, if small { n.max(m) } else { SHORTLIST });
         for row in 0..n {
             let (costs, chosen) = buffer.split_at_mut(self.cost.sizes().1);
             for (column, &cost) in self.row(row, costs, chosen).iter().enumerate() {
@@ -155,7 +187,7 @@ impl<C: Cost> Problem<'_, C> {
         let (rows, supply) = every(&self.rows, &self.supply);
         let (columns, demand) = every(&self.columns, &self.demand);
         let coarse = Problem { cost: self.cost, rows, columns, supply, demand };
-        let (_, g) = coarse.solve().prices(coarse.rows.len());
+        let (_, g) = coarse.solve(None).prices(coarse.rows.len());
         let mut buffer = vec![0.0; self.cost.sizes().1];
         let mut f = Vec::with_capacity(self.rows.len());
         let mut full = vec![f64::INFINITY; self.columns.len()];
@@ -214,7 +246,7 @@ impl<C: Cost> Problem<'_, C> {
 }
 
 /// The least `c_j - g_j`.
-fn least_reduced(costs: &[f64], g: &[f64]) -> f64 {
+pub(crate) fn least_reduced(costs: &[f64], g: &[f64]) -> f64 {
     pulp::Arch::new().dispatch(
         #[inline(always)]
         || {

@@ -15,16 +15,27 @@
 //! # Ok::<(), dozen_transport::Error>(())
 //! ```
 
+mod barycenter;
 mod certificate;
 mod cost;
 mod error;
 mod exact;
+mod exponential;
 mod line;
 mod masses;
 mod simplex;
+mod single_price;
+mod sinkhorn;
+mod sliced;
+mod sparse;
 
+pub use barycenter::{FixedBarycenter, FreeBarycenter, Measure, fixed_barycenter, free_barycenter};
 pub use certificate::Certificate;
 pub use cost::{Cost, Distance, Matrix, PointCost, Points};
 pub use error::Error;
-pub use exact::{Flow, Plan, exact};
-pub use line::{LinePlan, wasserstein_1d};
+pub use exact::{Flow, Plan, Prices, exact, exact_from};
+pub use line::{Line, LinePlan, line_plan, wasserstein_1d};
+pub use single_price::{SinglePrice, single_price};
+pub use sinkhorn::{Entropic, Sinkhorn, sinkhorn_divergence};
+pub use sliced::{MaxSliced, Sliced, max_sliced, random_directions, sliced};
+pub use sparse::{Route, exact_sparse};

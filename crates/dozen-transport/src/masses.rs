@@ -35,7 +35,7 @@ fn greatest_common_divisor(mut a: i64, mut b: i64) -> i64 {
     a
 }
 
-fn checked_sum(weights: &[f64], side: &'static str) -> Result<f64, Error> {
+pub(crate) fn checked_sum(weights: &[f64], side: &'static str) -> Result<f64, Error> {
     if weights.is_empty() {
         return Err(Error::Empty { side });
     }

@@ -1,6 +1,6 @@
 //! Laws of the exact plan.
 
-use dozen_transport::{Cost, Distance, Error, Matrix, Plan, PointCost, Points, exact, wasserstein_1d};
+use dozen_transport::{Cost, Distance, Error, Matrix, Plan, PointCost, Points, exact, line_plan};
 use proptest::prelude::*;
 
 /// The plan moves each weight whole, its prices are allowed everywhere, and both values are one.
@@ -98,7 +98,7 @@ proptest! {
         let (x, y) = (noise(n, seed), noise(m, seed + 1));
         let (a, b) = (noise(n, seed + 2), noise(m, seed + 3));
         let power = if squared { 2.0 } else { 1.0 };
-        let line = wasserstein_1d(&x, &a, &y, &b, power).unwrap();
+        let line = line_plan(&x, &a, &y, &b, power).unwrap();
         let (points, others) = (Points::new(&x, 1).unwrap(), Points::new(&y, 1).unwrap());
         let cost = PointCost::new(points, others, Distance::Cityblock, power).unwrap();
         let plan = exact(&a, &b, &cost).unwrap();
@@ -169,7 +169,7 @@ fn mistakes_are_sentences() {
         "weight 0 of the first side is NaN; weights are finite and not negative"
     );
     let error = Matrix::new(&[1.0, f64::INFINITY], 2).err().unwrap().to_string();
-    assert_eq!(error, "cost 1 is inf; coordinates and costs are finite numbers");
+    assert_eq!(error, "cost 1 is inf; coordinates, costs and prices are finite numbers");
     let (a, b) = ([0.0, 1.0], [0.0, 1.0, 2.0]);
     let (a, b) = (Points::new(&a, 2).unwrap(), Points::new(&b, 3).unwrap());
     let error = PointCost::new(a, b, Distance::Euclidean, 1.0).err().unwrap().to_string();
