@@ -75,13 +75,21 @@ pub struct ScatterPlot {
     x: String,
     y: String,
     groups: Vec<(String, Vec<(f64, f64)>)>,
+    segments: Vec<[(f64, f64); 2]>,
     diagonal: bool,
 }
 
 impl ScatterPlot {
     /// A plot with a title and the names of its axes.
     pub fn new(title: impl Into<String>, x: impl Into<String>, y: impl Into<String>) -> Self {
-        Self { title: title.into(), x: x.into(), y: y.into(), groups: Vec::new(), diagonal: false }
+        Self {
+            title: title.into(),
+            x: x.into(),
+            y: y.into(),
+            groups: Vec::new(),
+            segments: Vec::new(),
+            diagonal: false,
+        }
     }
 
     /// Draws the line of equal coordinates too.
@@ -98,6 +106,13 @@ impl ScatterPlot {
         self
     }
 
+    /// Draws thin lines from point to point, under the groups.
+    #[must_use]
+    pub fn segments(mut self, segments: Vec<[(f64, f64); 2]>) -> Self {
+        self.segments = segments;
+        self
+    }
+
     /// The plot as SVG, square; empty if there is nothing to draw.
     pub fn svg(&self) -> String {
         let points = || self.groups.iter().flat_map(|(_, points)| points);
@@ -107,6 +122,9 @@ impl ScatterPlot {
         draw((480, 480), &self.title, (&self.x, &self.y), (xs, ys), |chart| {
             if self.diagonal && ends.0 < ends.1 {
                 chart.draw_series(LineSeries::new([(ends.0, ends.0), (ends.1, ends.1)], SOFT))?;
+            }
+            for ends in &self.segments {
+                chart.draw_series(LineSeries::new(*ends, SOFT.mix(0.35)))?;
             }
             for (index, (name, points)) in self.groups.iter().enumerate() {
                 let color = SERIES[index % SERIES.len()];

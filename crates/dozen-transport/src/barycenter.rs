@@ -1,7 +1,7 @@
 //! Barycentres: the distribution whose mean transport cost to several others is least (Agueh and Carlier 2011).
 
-use crate::exponential::exp;
 use crate::masses::checked_sum;
+use crate::vector::{exp, vectorized};
 use crate::{Distance, Error, PointCost, Points, exact};
 
 /// One of the distributions to find the middle of.
@@ -162,15 +162,23 @@ fn shares(given: impl Iterator<Item = f64>) -> Result<Vec<f64>, Error> {
 fn log_sums(matrix: &[f64], v: &[f64]) -> Vec<f64> {
     let mut terms = vec![0.0; v.len()];
     let sum = |row: &[f64]| {
-        let mut most = f64::NEG_INFINITY;
-        for ((term, a), b) in terms.iter_mut().zip(row).zip(v) {
-            *term = a + b;
-            most = most.max(*term);
-        }
-        if most == f64::NEG_INFINITY {
-            return most;
-        }
-        most + terms.iter().map(|term| exp(term - most)).sum::<f64>().ln()
+        vectorized(
+            #[inline(always)]
+            || {
+                let terms = &mut terms[..row.len()];
+                for j in 0..row.len() {
+                    terms[j] = row[j] + v[j];
+                }
+                let most = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                if most == f64::NEG_INFINITY {
+                    return most;
+                }
+                for j in 0..terms.len() {
+                    terms[j] = exp(terms[j] - most);
+                }
+                most + terms.iter().sum::<f64>().ln()
+            },
+        )
     };
     matrix.chunks_exact(v.len()).map(sum).collect()
 }

@@ -2,6 +2,7 @@
 //! with their pairs.
 
 use crate::Error;
+use crate::vector::vectorized;
 
 /// The cost `c_ij` of moving a unit from point `i` of the first side to point `j` of the second.
 pub trait Cost: Sync {
@@ -173,7 +174,7 @@ impl<'a> PointCost<'a> {
         add: impl Fn(f64, f64, f64) -> f64,
         finish: impl Fn(usize, f64) -> f64,
     ) {
-        pulp::Arch::new().dispatch(
+        vectorized(
             #[inline(always)]
             || {
                 row.fill(0.0);

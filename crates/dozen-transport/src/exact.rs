@@ -8,6 +8,7 @@
 
 use crate::masses::Masses;
 use crate::simplex::{Arc, Simplex};
+use crate::vector::least_difference;
 use crate::{Certificate, Cost, Error};
 
 /// Mass that moves from a point of the first side to one of the second.
@@ -92,7 +93,7 @@ fn solve<C: Cost>(a: &[f64], b: &[f64], cost: &C, start: Option<Prices<'_>>) -> 
     // Each price as high as the others allow, which takes away what the tolerance left.
     let mut buffer = vec![0.0; m];
     for (i, f) in f.iter_mut().enumerate() {
-        *f = least_reduced(cost.row(i, &mut buffer), &g);
+        *f = least_difference(cost.row(i, &mut buffer), &g);
     }
     let (mut flows, artificial) = simplex.flows();
     debug_assert_eq!(artificial, 0, "every pair of points has an arc");
@@ -217,7 +218,7 @@ impl<C: Cost> Problem<'_, C> {
     ) {
         let (costs, chosen) = buffer.split_at_mut(self.cost.sizes().1);
         let costs = self.row(row, costs, chosen);
-        let least = least_reduced(costs, g);
+        let least = least_difference(costs, g);
         if least - f >= -tolerance {
             return;
         }
@@ -243,27 +244,6 @@ impl<C: Cost> Problem<'_, C> {
         }
         chosen
     }
-}
-
-/// The least `c_j - g_j`.
-pub(crate) fn least_reduced(costs: &[f64], g: &[f64]) -> f64 {
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            const LANES: usize = 16;
-            let mut least = [f64::INFINITY; LANES];
-            let (cost_body, cost_rest) = costs.as_chunks::<LANES>();
-            let (g_body, g_rest) = g.as_chunks::<LANES>();
-            for (costs, g) in cost_body.iter().zip(g_body) {
-                for lane in 0..LANES {
-                    let reduced = costs[lane] - g[lane];
-                    least[lane] = if reduced < least[lane] { reduced } else { least[lane] };
-                }
-            }
-            let rest = cost_rest.iter().zip(g_rest).map(|(cost, g)| cost - g);
-            least.into_iter().chain(rest).fold(f64::INFINITY, f64::min)
-        },
-    )
 }
 
 /// The arcs of least reduced cost of each row and of each column.

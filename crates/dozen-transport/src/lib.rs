@@ -20,7 +20,6 @@ mod certificate;
 mod cost;
 mod error;
 mod exact;
-mod exponential;
 mod line;
 mod masses;
 mod simplex;
@@ -28,6 +27,7 @@ mod single_price;
 mod sinkhorn;
 mod sliced;
 mod sparse;
+mod vector;
 
 pub use barycenter::{FixedBarycenter, FreeBarycenter, Measure, fixed_barycenter, free_barycenter};
 pub use certificate::Certificate;

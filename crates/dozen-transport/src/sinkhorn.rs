@@ -12,9 +12,9 @@
 
 use rayon::prelude::*;
 
-use crate::exact::least_reduced;
-use crate::exponential::exp;
 use crate::masses::checked_sum;
+use crate::vector::least_difference;
+use crate::vector::{LANES, exp, lane_dot, vectorized};
 use crate::{Cost, Error};
 
 /// How to solve an entropic problem.
@@ -164,12 +164,20 @@ impl<C: Cost> Scaling<'_, C> {
                 (COARSE.max(self.settings.tolerance), COARSE_ITERATIONS)
             };
             self.refresh();
-            for _ in 0..most {
-                error = self.iterate();
+            let mut pace = Pace::default();
+            for left in (0..most).rev() {
+                // Only a plain iteration leaves the columns' sums right, and so the last is one.
+                let relaxation = if left == 0 { 1.0 } else { pace.relaxation };
+                error = self.iterate(relaxation);
                 iterations += 1;
                 if error <= tolerance {
-                    break;
+                    if relaxation == 1.0 {
+                        break;
+                    }
+                    pace = Pace::plain();
+                    continue;
                 }
+                pace.note(error);
                 let large = |factor: &f64| !(LARGE.recip()..LARGE).contains(factor);
                 if self.u.iter().chain(&self.v).any(large) {
                     self.absorb();
@@ -239,7 +247,8 @@ impl<C: Cost> Scaling<'_, C> {
         };
         self.kernel = kernel;
         self.u.fill(1.0);
-        self.update_columns(&sums);
+        self.v.fill(1.0);
+        self.update_columns(&sums, 1.0);
     }
 
     /// `g` from `f` by log-sum-exp, in two passes over the costs.
@@ -262,8 +271,9 @@ impl<C: Cost> Scaling<'_, C> {
         self.g = sums.iter().zip(most).map(|(sum, most)| scale * (most + f64::ln(*sum))).collect();
     }
 
-    /// One iteration: factors of all rows, then of all columns. How much the rows' factors changed.
-    fn iterate(&mut self) -> f64 {
+    /// One iteration: factors of all rows, then of all columns, each taken past its new value by `relaxation - 1` of the
+    /// change. How far the rows' factors were from what they should be.
+    fn iterate(&mut self, relaxation: f64) -> f64 {
         let (n, m) = (self.a.len(), self.b.len());
         let part = n.div_ceil(PARTS);
         let weighted: Vec<f64> = self.b.iter().zip(&self.v).map(|(b, v)| b * v).collect();
@@ -276,14 +286,14 @@ impl<C: Cost> Scaling<'_, C> {
                 let row = self.kernel_row(i, &mut buffers);
                 let new = self.factor(dot(row, &weighted), self.f[i]);
                 change += self.a[i] * (*u / new - 1.0).abs();
-                *u = new;
-                add_scaled(row, self.a[i] * new, &mut columns);
+                *u = relaxed(*u, new, relaxation);
+                add_scaled(row, self.a[i] * *u, &mut columns);
             }
             (columns, change)
         });
         let (columns, changes): (Vec<_>, Vec<f64>) = parts.collect::<Vec<_>>().into_iter().unzip();
         self.u = u;
-        self.update_columns(&add_up(columns));
+        self.update_columns(&add_up(columns), relaxation);
         changes.iter().sum()
     }
 
@@ -298,10 +308,13 @@ impl<C: Cost> Scaling<'_, C> {
         }
     }
 
-    fn update_columns(&mut self, sums: &[f64]) {
-        // A point without mass may have a sum of zero, and its factor counts for nothing.
-        let factor = |j: usize| if self.b[j] > 0.0 { self.factor(sums[j], self.g[j]) } else { 1.0 };
-        self.v = (0..sums.len()).map(factor).collect();
+    fn update_columns(&mut self, sums: &[f64], relaxation: f64) {
+        for j in 0..sums.len() {
+            // A point without mass may have a sum of zero, and its factor counts for nothing.
+            if self.b[j] > 0.0 {
+                self.v[j] = relaxed(self.v[j], self.factor(sums[j], self.g[j]), relaxation);
+            }
+        }
     }
 
     /// A row of the kernel: kept, or worked out with room for costs and kernel.
@@ -312,11 +325,12 @@ impl<C: Cost> Scaling<'_, C> {
         }
         let (f, inverse) = (self.f[i], self.epsilon.recip());
         let costs = self.cost.row(i, costs);
-        pulp::Arch::new().dispatch(
+        let (kernel, costs, g) = (&mut kernel[..m], &costs[..m], &self.g[..m]);
+        vectorized(
             #[inline(always)]
             || {
-                for ((k, c), g) in kernel.iter_mut().zip(costs).zip(&self.g) {
-                    *k = exp((f + g - c) * inverse);
+                for j in 0..m {
+                    kernel[j] = exp((f + g[j] - costs[j]) * inverse);
                 }
             },
         );
@@ -352,7 +366,7 @@ impl<C: Cost> Scaling<'_, C> {
         let (mut lower, mut moved) = (weighted_sum(&self.b, &self.g), 0.0);
         for (i, missing) in missing_rows.iter().enumerate() {
             let costs = self.cost.row(i, &mut buffer);
-            lower += self.a[i] * least_reduced(costs, &feasible);
+            lower += self.a[i] * least_difference(costs, &feasible);
             moved += missing.max(0.0) * dot(costs, &missing_columns);
         }
         let missing: f64 = missing_columns.iter().sum();
@@ -374,6 +388,70 @@ impl<C: Cost> Scaling<'_, C> {
             f: self.f,
             g: self.g,
         }
+    }
+}
+
+/// From an old factor past a new one: `old (new / old)^relaxation`.
+fn relaxed(old: f64, new: f64, relaxation: f64) -> f64 {
+    if relaxation == 1.0 { new } else { old * (new / old).powf(relaxation) }
+}
+
+/// How far iterations go: over-relaxation, as of Gauss and Seidel's method (Young 1954), of which Sinkhorn's is one near its
+/// solution (Lehmann et al. 2021). Where plain iterations shrink the error by `r` each, going `2 / (1 + sqrt(1 - r))` of the
+/// way shrinks it by that less one: of 690 iterations 50 are left where `r = 0.98`.
+struct Pace {
+    relaxation: f64,
+    errors: Vec<f64>,
+    /// What it was when the relaxation was last chosen.
+    since: usize,
+    /// Relaxation made the error grow once, and is not tried again.
+    plainly: bool,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { relaxation: 1.0, errors: Vec::new(), since: 0, plainly: false }
+    }
+}
+
+/// Iterations over which a rate is measured,
+const PLAIN_SPAN: usize = 3;
+/// and with relaxation, where errors swing.
+const RELAXED_SPAN: usize = 12;
+
+impl Pace {
+    fn plain() -> Self {
+        Self { plainly: true, ..Self::default() }
+    }
+
+    /// Takes in an iteration's error, and chooses the relaxation of the next.
+    fn note(&mut self, error: f64) {
+        self.errors.push(error);
+        let plain = self.relaxation == 1.0;
+        let span = if plain { PLAIN_SPAN } else { RELAXED_SPAN };
+        let now = self.errors.len() - 1;
+        if self.plainly || now < self.since + 2 * span {
+            return;
+        }
+        let rate = |from: usize| (self.errors[from + span] / self.errors[from]).powf(1.0 / span as f64);
+        let (before, rate) = (rate(now - 2 * span), rate(now - span));
+        let w = self.relaxation;
+        if plain {
+            // Settled, as rates that fall still mean more than one mode.
+            if rate < 1.0 && (rate - before).abs() < 0.1 * (1.0 - rate) {
+                self.choose(rate);
+            }
+        } else if self.errors[now] > 10.0 * self.errors[self.since] {
+            *self = Self::plain();
+        } else if rate < 1.0 && rate > w - 1.0 + 0.1 * (2.0 - w) {
+            // Slower than the relaxation allows: the plain rate that this one follows from.
+            self.choose((rate + w - 1.0).powi(2) / (rate * w * w));
+        }
+    }
+
+    fn choose(&mut self, plain_rate: f64) {
+        self.relaxation = 2.0 / (1.0 + (1.0 - plain_rate.min(0.999_99)).sqrt());
+        self.since = self.errors.len() - 1;
     }
 }
 
@@ -399,32 +477,37 @@ struct LogSumExp {
 
 /// Writes `exp(t_j - max t)` with `t_j = (g_j - c_j) / eps`, and gives `ln sum b_j exp(t_j)`.
 fn exponentials(costs: &[f64], g: &[f64], b: &[f64], epsilon: f64, row: &mut [f64]) -> LogSumExp {
+    let (costs, g, b) = (&costs[..row.len()], &g[..row.len()], &b[..row.len()]);
     let inverse = epsilon.recip();
-    pulp::Arch::new().dispatch(
+    vectorized(
         #[inline(always)]
         || {
-            let mut most = f64::NEG_INFINITY;
+            let mut most = [f64::NEG_INFINITY; LANES];
             for j in 0..row.len() {
                 let t = (g[j] - costs[j]) * inverse;
                 row[j] = t;
-                most = if b[j] > 0.0 && t > most { t } else { most };
+                let counted = if b[j] > 0.0 { t } else { f64::NEG_INFINITY };
+                let most = &mut most[j % LANES];
+                *most = if counted > *most { counted } else { *most };
             }
-            for value in row.iter_mut() {
-                *value = exp(*value - most);
+            let most = most.into_iter().fold(f64::NEG_INFINITY, f64::max);
+            for j in 0..row.len() {
+                row[j] = exp(row[j] - most);
             }
-            LogSumExp { total: most + dot_in(row, b).ln(), most }
+            LogSumExp { total: most + lane_dot(row, b).ln(), most }
         },
     )
 }
 
 /// `row *= factor`, and `sums += weight * row`.
 fn scale_into(row: &mut [f64], factor: f64, weight: f64, sums: &mut [f64]) {
-    pulp::Arch::new().dispatch(
+    let sums = &mut sums[..row.len()];
+    vectorized(
         #[inline(always)]
         || {
-            for (value, sum) in row.iter_mut().zip(sums) {
-                *value *= factor;
-                *sum = value.mul_add(weight, *sum);
+            for j in 0..row.len() {
+                row[j] *= factor;
+                sums[j] = row[j].mul_add(weight, sums[j]);
             }
         },
     );
@@ -432,39 +515,22 @@ fn scale_into(row: &mut [f64], factor: f64, weight: f64, sums: &mut [f64]) {
 
 /// `sums += weight * row`.
 fn add_scaled(row: &[f64], weight: f64, sums: &mut [f64]) {
-    pulp::Arch::new().dispatch(
+    let sums = &mut sums[..row.len()];
+    vectorized(
         #[inline(always)]
         || {
-            for (value, sum) in row.iter().zip(sums) {
-                *sum = value.mul_add(weight, *sum);
+            for j in 0..row.len() {
+                sums[j] = row[j].mul_add(weight, sums[j]);
             }
         },
     );
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
-    pulp::Arch::new().dispatch(
+    vectorized(
         #[inline(always)]
-        || dot_in(a, b),
+        || lane_dot(a, b),
     )
-}
-
-/// Partial sums of a loop that becomes SIMD.
-const LANES: usize = 32;
-
-/// For use inside code that is compiled for the instruction set.
-#[inline(always)]
-fn dot_in(a: &[f64], b: &[f64]) -> f64 {
-    let mut sums = [0.0_f64; LANES];
-    let (a_body, a_rest) = a.as_chunks::<LANES>();
-    let (b_body, b_rest) = b.as_chunks::<LANES>();
-    for (a, b) in a_body.iter().zip(b_body) {
-        for lane in 0..LANES {
-            sums[lane] = a[lane].mul_add(b[lane], sums[lane]);
-        }
-    }
-    let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-    sums.iter().sum::<f64>() + rest
 }
 
 fn dot_of_three(a: &[f64], b: &[f64], c: &[f64]) -> f64 {

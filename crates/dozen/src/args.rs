@@ -20,6 +20,7 @@ pub(crate) struct Cli {
 }
 
 /// What there is to do.
+#[expect(clippy::large_enum_variant, reason = "a process has one")]
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Autoregressive models of tables: FVSBN, NADE, MADE, EoNADE, RNADE

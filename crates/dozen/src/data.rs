@@ -1,7 +1,7 @@
 //! The flags about reading data, shared by all commands that read tables.
 
 use clap::{Args, ValueEnum};
-use dozen::data::{Binarize, Header, ReadOptions, Table, read_table, split_rows};
+use dozen::data::{Binarize, Header, ReadOptions, Table, Values, read_table, split_rows};
 
 use crate::output::Failure;
 
@@ -104,4 +104,26 @@ impl TrainingData {
             files: vec![file.to_owned()],
         })
     }
+}
+
+/// A column as numbers.
+pub(crate) fn numbers(table: &Table, name: &str, path: &str) -> Result<Vec<f64>, Failure> {
+    let column = table.column(name);
+    let column = column.ok_or_else(|| Failure::request(format!("{path} has no column `{name}`")))?;
+    match &column.values {
+        Values::Byte(values) => Ok(values.iter().map(|&value| f64::from(value)).collect()),
+        Values::Number(values) => Ok(values.clone()),
+        Values::Text(_) => Err(Failure::request(format!(
+            "{path}: column `{name}` holds text; coordinates and weights are numbers (--columns names those to take)"
+        ))),
+    }
+}
+
+/// Some columns as rows, or all if none are named; and how many columns those are.
+pub(crate) fn rows_of(table: &Table, path: &str, names: &[&str]) -> Result<(Vec<f64>, usize), Failure> {
+    let all: Vec<&str> = table.columns().iter().map(|column| column.name.as_str()).collect();
+    let names = if names.is_empty() { &all[..] } else { names };
+    let columns = names.iter().map(|name| numbers(table, name, path)).collect::<Result<Vec<_>, _>>()?;
+    let rows = (0..table.rows()).flat_map(|row| columns.iter().map(move |column| column[row]));
+    Ok((rows.collect(), columns.len()))
 }

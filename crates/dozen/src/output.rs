@@ -78,6 +78,12 @@ impl Results {
         self
     }
 
+    /// Adds lines for people.
+    pub(crate) fn lines(mut self, lines: impl IntoIterator<Item = String>) -> Self {
+        self.lines.extend(lines);
+        self
+    }
+
     /// Prints one or the other.
     pub(crate) fn print(self, as_json: bool) {
         if as_json {

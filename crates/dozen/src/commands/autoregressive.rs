@@ -282,7 +282,7 @@ fn train_run(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -
         results.push(in_words("test", &tested));
     }
     results.push(format!("the model is in {0}, its report is {0}/report.html", out.display()));
-    results.into_iter().fold(Results::new(json), Results::line).print(context.json());
+    Results::new(json).lines(results).print(context.json());
     Ok(())
 }
 

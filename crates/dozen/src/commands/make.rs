@@ -64,6 +64,6 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         json[name] = value.into();
         lines.push(format!("{}: {value:.6} exactly", name.replace('_', " ")));
     }
-    lines.into_iter().fold(Results::new(json), Results::line).print(context.json());
+    Results::new(json).lines(lines).print(context.json());
     Ok(())
 }

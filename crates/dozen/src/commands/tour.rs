@@ -7,7 +7,7 @@ use clap::Args;
 use dozen::report::Report;
 use serde_json::{Value, json};
 
-use super::autoregressive;
+use super::{autoregressive, transport};
 use crate::args::Context;
 use crate::output::{Failure, Results};
 
@@ -30,7 +30,7 @@ pub(crate) struct Stop {
 }
 
 type Family = (&'static str, fn(&Path, &Context) -> Result<Stop, Failure>);
-const FAMILIES: [Family; 1] = [("autoregressive", autoregressive::tour)];
+const FAMILIES: [Family; 2] = [("autoregressive", autoregressive::tour), ("transport", transport::tour)];
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
@@ -52,6 +52,6 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     json["report"] = page.display().to_string().into();
     json["seconds"] = started.elapsed().as_secs_f64().into();
     lines.push(format!("the report is {}", page.display()));
-    lines.into_iter().fold(Results::new(json), Results::line).print(context.json());
+    Results::new(json).lines(lines).print(context.json());
     Ok(())
 }

@@ -1,4 +1,56 @@
-//! `e^x` in double precision, written so that loops over it become SIMD.
+//! Loops over numbers in double precision, as SIMD.
+
+/// Partial sums of a loop that becomes SIMD.
+pub(crate) const LANES: usize = 32;
+
+/// Runs a loop compiled for the best instruction set that this machine has.
+///
+/// Inside, write `for` loops over indices and call `#[inline(always)]` functions: adapters of iterators may be compiled
+/// apart, without the instruction set, and then each fused multiply-add becomes a call.
+pub(crate) fn vectorized<R>(body: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(body)
+}
+
+/// `sum a_j b_j`, for use inside [`vectorized`].
+#[inline(always)]
+pub(crate) fn lane_dot(a: &[f64], b: &[f64]) -> f64 {
+    let mut sums = [0.0_f64; LANES];
+    let (a_body, a_rest) = a.as_chunks::<LANES>();
+    let (b_body, b_rest) = b.as_chunks::<LANES>();
+    for (a, b) in a_body.iter().zip(b_body) {
+        for lane in 0..LANES {
+            sums[lane] = a[lane].mul_add(b[lane], sums[lane]);
+        }
+    }
+    let mut sum = 0.0;
+    for lane in 0..LANES {
+        sum += sums[lane];
+    }
+    for lane in 0..a_rest.len().min(b_rest.len()) {
+        sum += a_rest[lane] * b_rest[lane];
+    }
+    sum
+}
+
+/// The least `c_j - g_j`.
+pub(crate) fn least_difference(costs: &[f64], g: &[f64]) -> f64 {
+    vectorized(
+        #[inline(always)]
+        || {
+            let mut least = [f64::INFINITY; LANES];
+            let (cost_body, cost_rest) = costs.as_chunks::<LANES>();
+            let (g_body, g_rest) = g.as_chunks::<LANES>();
+            for (costs, g) in cost_body.iter().zip(g_body) {
+                for lane in 0..LANES {
+                    let reduced = costs[lane] - g[lane];
+                    least[lane] = if reduced < least[lane] { reduced } else { least[lane] };
+                }
+            }
+            let rest = cost_rest.iter().zip(g_rest).map(|(cost, g)| cost - g);
+            least.into_iter().chain(rest).fold(f64::INFINITY, f64::min)
+        },
+    )
+}
 
 /// `e^x` to two units in the last place: `x = n ln 2 + r` with `ln 2` in two parts (Cody and Waite), the Taylor polynomial
 /// of degree 13 in `|r| <= ln 2 / 2` (remainder below `r^14 / 14! = 5e-18`), then `2^n` by its bits. `x` is held to
