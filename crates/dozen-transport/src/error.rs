@@ -68,7 +68,8 @@ pub enum Error {
 
 impl Error {
     /// The same of the second side, where what found it knows one side only.
-    pub(crate) fn of_second(self) -> Self {
+    #[must_use]
+    pub fn of_second(self) -> Self {
         match self {
             Self::Empty { .. } => Self::Empty { side: "second" },
             Self::Weights { points, weights, .. } => Self::Weights { side: "second", points, weights },

@@ -56,7 +56,41 @@ impl Line {
         Ok(self.shifted_cost(other, 0.0, 0.0, power))
     }
 
-    /// The same on a circle of circumference `period`, distances being those along the shorter arc.
+    /// [`Line::cost`], and what prices earn that no plan undercuts: those of [`line_plan`], each used as soon as it is known.
+    /// The gap between both is rounding.
+    ///
+    /// # Errors
+    /// When the power is below one.
+    pub fn certified_cost(&self, other: &Self, power: f64) -> Result<(f64, f64), Error> {
+        check_power(power)?;
+        let (x, y) = (&self.positions, &other.positions);
+        let mass = |upto: &[f64], i: usize| if i == 0 { upto[0] } else { upto[i] - upto[i - 1] };
+        let (mut i, mut j, mut t) = (0, 0, 0.0);
+        let mut distance = raise((x[0] - y[0]).abs(), power);
+        let (mut f, mut g) = (0.0, distance);
+        let (mut cost, mut dual) = (0.0, g * mass(&other.upto, 0));
+        loop {
+            let (end_x, end_y) = (self.upto[i], other.upto[j]);
+            let next = end_x.min(end_y);
+            cost += (next - t) * distance;
+            t = next;
+            if end_x <= end_y && i + 1 < x.len() {
+                i += 1;
+                distance = raise((x[i] - y[j]).abs(), power);
+                f = distance - g;
+                dual += f * mass(&self.upto, i);
+            } else if j + 1 < y.len() {
+                j += 1;
+                distance = raise((x[i] - y[j]).abs(), power);
+                g = distance - f;
+                dual += g * mass(&other.upto, j);
+            } else {
+                return Ok((cost, dual));
+            }
+        }
+    }
+
+    /// [`Line::cost`] on a circle of circumference `period`, distances being those along the shorter arc.
     ///
     /// # Errors
     /// When the power is below one, or the period is not positive.

@@ -141,6 +141,9 @@ proptest! {
             let slack = (x[k / m] - y[k % m]).abs().powf(power) - plan.f[k / m] - plan.g[k % m];
             prop_assert!(slack > -1e-12, "{slack}");
         }
+        let (first, second) = (Line::new(&x, &a).unwrap(), Line::new(&y, &b).unwrap());
+        let (primal, dual) = first.certified_cost(&second, power).unwrap();
+        prop_assert!((primal - plan.cost).abs() < 1e-12 && (dual - plan.cost).abs() < 1e-12);
         let direct = wasserstein_1d(&x, &a, &y, &b, power).unwrap();
         prop_assert!((direct.powf(power) - plan.cost).abs() < 1e-12);
     }

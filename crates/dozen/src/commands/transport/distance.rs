@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use dozen::transport::{
-    Cost, Entropic, Line, Matrix, PointCost, Points, Sinkhorn, line_plan, max_sliced, random_directions,
-    single_price, sinkhorn_divergence, sliced,
+    Cost, Entropic, Line, Matrix, PointCost, Points, Sinkhorn, max_sliced, random_directions, single_price,
+    sinkhorn_divergence, sliced,
 };
 use serde_json::{Value, json};
 
@@ -120,25 +120,25 @@ impl Arguments {
     fn on_the_line(&self, [a, b]: [&Side; 2]) -> Result<Answer, Failure> {
         let cost = &self.problem.cost;
         let power = cost.line_power().unwrap_or(1.0);
+        let first = Line::new(&a.values, &a.weights).map_err(refuse)?;
+        let second = Line::new(&b.values, &b.weights).map_err(|error| refuse(error.of_second()))?;
         if let Some(period) = self.period {
-            let line = |side: &Side| Line::new(&side.values, &side.weights).map_err(refuse);
-            let found = line(a)?.circle_cost(&line(b)?, power, period).map_err(refuse)?;
+            let found = first.circle_cost(&second, power, period).map_err(refuse)?;
             let json = json!({ "method": "circle", "value": cost.root(found), "period": period });
             return Ok((json, vec![format!("by the closed form on a circle of circumference {period}")]));
         }
-        let plan = line_plan(&a.values, &a.weights, &b.values, &b.weights, power).map_err(refuse)?;
-        let gap = plan.cost - plan.dual;
+        let (primal, dual) = first.certified_cost(&second, power).map_err(refuse)?;
+        let gap = primal - dual;
         let json = json!({
             "method": "line",
-            "value": cost.root(plan.cost),
-            "primal_value": plan.cost,
-            "dual_value": plan.dual,
+            "value": cost.root(primal),
+            "primal_value": primal,
+            "dual_value": dual,
             "gap": gap,
         });
         let lines = vec![
             format!(
-                "by the closed form on the line: the plan costs {:.12}, its prices prove at least {:.12}",
-                plan.cost, plan.dual
+                "by the closed form on the line: the plan costs {primal:.12}, its prices prove at least {dual:.12}"
             ),
             format!("gap {gap:.1e}"),
         ];
