@@ -8,7 +8,7 @@
 
 use crate::masses::Masses;
 use crate::simplex::{Arc, Simplex};
-use crate::vector::least_difference;
+use crate::vector::{greatest_magnitude, least_difference, vectorized};
 use crate::{Certificate, Cost, Error};
 
 /// Mass that moves from a point of the first side to one of the second.
@@ -88,7 +88,8 @@ fn solve<C: Cost>(a: &[f64], b: &[f64], cost: &C, start: Option<Prices<'_>>) -> 
         supply: masses.first,
         demand: masses.second,
     };
-    let simplex = problem.solve(start.map(|prices| (prices.f.to_vec(), prices.g.to_vec())));
+    let simplex =
+        problem.solve(start.map(|prices| Guess { f: prices.f.to_vec(), g: prices.g.to_vec(), pivots: 0 }));
     let (mut f, g) = simplex.prices(n);
     // Each price as high as the others allow, which takes away what the tolerance left.
     let mut buffer = vec![0.0; m];
@@ -122,38 +123,46 @@ struct Problem<'a, C> {
     demand: Vec<i64>,
 }
 
+/// Prices to begin with, and the pivots that they took.
+struct Guess {
+    f: Vec<f64>,
+    g: Vec<f64>,
+    pivots: u64,
+}
+
 /// With fewer points on a side, all arcs are taken at once.
 const SMALL: usize = 96;
 /// A guess is made on one point of this many.
-const COARSER: usize = 4;
+const COARSER: usize = 2;
 /// Arcs of each point to start with.
-const SHORTLIST: usize = 8;
+const SHORTLIST: usize = 16;
 /// Arcs missed by one row in this many are reason enough to go on with them.
-const PARTS: usize = 4;
+const PARTS: usize = 1;
 /// Arcs of each point that a look through all costs adds at most.
-const ADDED: usize = 4;
+const ADDED: usize = 8;
 
 impl<C: Cost> Problem<'_, C> {
     /// From prices, or from a guess.
-    fn solve(&self, start: Option<(Vec<f64>, Vec<f64>)>) -> Simplex {
+    fn solve(&self, start: Option<Guess>) -> Simplex {
         let (n, m) = (self.rows.len(), self.columns.len());
         let mut buffer = vec![0.0; 2 * self.cost.sizes().1];
         let small = n.min(m) <= SMALL;
-        let guess = start.unwrap_or_else(|| if small { (vec![0.0; n], vec![0.0; m]) } else { self.guess() });
+        let blank = || Guess { f: vec![0.0; n], g: vec![0.0; m], pivots: 0 };
+        let guess = start.unwrap_or_else(|| if small { blank() } else { self.guess() });
         // The range of reduced costs, which artificial arcs must lie beyond.
         let mut largest = 0.0_f64;
         let mut shortlist = Shortlist::new(n, m, if small { n.max(m) } else { SHORTLIST });
         for row in 0..n {
             let (costs, chosen) = buffer.split_at_mut(self.cost.sizes().1);
-            for (column, &cost) in self.row(row, costs, chosen).iter().enumerate() {
-                largest = largest.max(cost.abs());
-                shortlist.offer(row, column, cost, cost - guess.0[row] - guess.1[column]);
-            }
+            let costs = self.row(row, costs, chosen);
+            largest = largest.max(greatest_magnitude(costs));
+            shortlist.offer_row(row, costs, guess.f[row], &guess.g);
         }
-        let spread = guess.0.iter().chain(&guess.1).fold(largest, |most, price| most.max(price.abs()));
+        let spread = guess.f.iter().chain(&guess.g).fold(largest, |most, price| most.max(price.abs()));
         let tolerance = spread * 1e-13;
         let big = if spread > 0.0 { 4.0 * spread } else { 1.0 };
-        let mut simplex = Simplex::new(&self.supply, &self.demand, (&guess.0, &guess.1), big, tolerance);
+        let mut simplex = Simplex::new(&self.supply, &self.demand, (&guess.f, &guess.g), big, tolerance);
+        simplex.pivots = guess.pivots;
         simplex.add(shortlist.arcs(n));
         // Rows are looked through in a ring, a part at a time, so that each part is held against fresh prices.
         let mut row = 0;
@@ -175,8 +184,8 @@ impl<C: Cost> Problem<'_, C> {
         }
     }
 
-    /// Prices from the problem on every fourth point, carried over to all points: each price as high as the others allow.
-    fn guess(&self) -> (Vec<f64>, Vec<f64>) {
+    /// Prices from the problem on every second point, carried over to all points: each price as high as the others allow.
+    fn guess(&self) -> Guess {
         let every = |points: &[u32], masses: &[i64]| -> (Vec<u32>, Vec<i64>) {
             // A point stands for the masses of those that follow it.
             points
@@ -188,7 +197,8 @@ impl<C: Cost> Problem<'_, C> {
         let (rows, supply) = every(&self.rows, &self.supply);
         let (columns, demand) = every(&self.columns, &self.demand);
         let coarse = Problem { cost: self.cost, rows, columns, supply, demand };
-        let (_, g) = coarse.solve(None).prices(coarse.rows.len());
+        let solved = coarse.solve(None);
+        let (_, g) = solved.prices(coarse.rows.len());
         let mut buffer = vec![0.0; self.cost.sizes().1];
         let mut f = Vec::with_capacity(self.rows.len());
         let mut full = vec![f64::INFINITY; self.columns.len()];
@@ -203,7 +213,7 @@ impl<C: Cost> Problem<'_, C> {
                 }
             }
         }
-        (f, full)
+        Guess { f, g: full, pivots: solved.pivots }
     }
 
     /// Adds the arcs of a row whose costs are furthest below the prices.
@@ -252,29 +262,70 @@ struct Shortlist {
     /// `length` places for each row, then for each column: reduced cost, the other point, cost.
     places: Vec<(f64, u32, f64)>,
     filled: Vec<u32>,
+    /// What an arc's reduced cost must be below to enter a list.
+    bounds: Vec<f64>,
     rows: usize,
 }
 
 impl Shortlist {
     fn new(rows: usize, columns: usize, length: usize) -> Self {
-        let places = vec![(f64::INFINITY, 0, 0.0); (rows + columns) * length];
-        Self { length, places, filled: vec![0; rows + columns], rows }
+        let lists = rows + columns;
+        let places = vec![(f64::INFINITY, 0, 0.0); lists * length];
+        Self { length, places, filled: vec![0; lists], bounds: vec![f64::INFINITY; lists], rows }
     }
 
-    fn offer(&mut self, row: usize, column: usize, cost: f64, reduced: f64) {
-        for (list, other) in [(row, column), (self.rows + column, row)] {
-            let places = &mut self.places[list * self.length..(list + 1) * self.length];
-            let filled = self.filled[list] as usize;
-            if filled == self.length && reduced >= places[filled - 1].0 {
-                continue;
+    /// Offers the arcs of a row to its list and to the columns'. Few enter, and so they are looked through eight at a time
+    /// for any that would.
+    fn offer_row(&mut self, row: usize, costs: &[f64], f: f64, g: &[f64]) {
+        const TOGETHER: usize = 8;
+        let g = &g[..costs.len()];
+        let mut first = 0;
+        while first < costs.len() {
+            let (row_bound, bounds) = (self.bounds[row], &self.bounds[self.rows..][..costs.len()]);
+            first += vectorized(
+                #[inline(always)]
+                || {
+                    let mut at = first;
+                    while at + TOGETHER <= costs.len() {
+                        let mut enters = false;
+                        for j in at..at + TOGETHER {
+                            let reduced = costs[j] - f - g[j];
+                            let bound = if row_bound > bounds[j] { row_bound } else { bounds[j] };
+                            enters |= reduced < bound;
+                        }
+                        if enters {
+                            break;
+                        }
+                        at += TOGETHER;
+                    }
+                    at - first
+                },
+            );
+            let end = (first + TOGETHER).min(costs.len());
+            for column in first..end {
+                let reduced = costs[column] - f - g[column];
+                self.offer(row, column as u32, costs[column], reduced);
+                self.offer(self.rows + column, row as u32, costs[column], reduced);
             }
-            let mut place = filled.min(self.length - 1);
-            while place > 0 && places[place - 1].0 > reduced {
-                places[place] = places[place - 1];
-                place -= 1;
-            }
-            places[place] = (reduced, other as u32, cost);
-            self.filled[list] = (filled + 1).min(self.length) as u32;
+            first = end;
+        }
+    }
+
+    fn offer(&mut self, list: usize, other: u32, cost: f64, reduced: f64) {
+        if reduced >= self.bounds[list] {
+            return;
+        }
+        let places = &mut self.places[list * self.length..(list + 1) * self.length];
+        let filled = self.filled[list] as usize;
+        let mut place = filled.min(self.length - 1);
+        while place > 0 && places[place - 1].0 > reduced {
+            places[place] = places[place - 1];
+            place -= 1;
+        }
+        places[place] = (reduced, other, cost);
+        self.filled[list] = (filled + 1).min(self.length) as u32;
+        if filled + 1 >= self.length {
+            self.bounds[list] = places[self.length - 1].0;
         }
     }
 

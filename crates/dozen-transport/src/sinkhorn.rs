@@ -13,8 +13,7 @@
 use rayon::prelude::*;
 
 use crate::masses::checked_sum;
-use crate::vector::least_difference;
-use crate::vector::{LANES, exp, lane_dot, vectorized};
+use crate::vector::{LANES, exp, greatest_magnitude, lane_dot, least_difference, vectorized};
 use crate::{Cost, Error};
 
 /// How to solve an entropic problem.
@@ -198,7 +197,7 @@ impl<C: Cost> Scaling<'_, C> {
 
     fn largest_cost(&self) -> f64 {
         let mut buffer = vec![0.0; self.b.len()];
-        let largest = |i| self.cost.row(i, &mut buffer).iter().fold(0.0_f64, |most, c| most.max(c.abs()));
+        let largest = |i| greatest_magnitude(self.cost.row(i, &mut buffer));
         (0..self.a.len()).map(largest).fold(0.0, f64::max)
     }
 

@@ -52,6 +52,24 @@ pub(crate) fn least_difference(costs: &[f64], g: &[f64]) -> f64 {
     )
 }
 
+/// The greatest `|x_j|`, or zero.
+pub(crate) fn greatest_magnitude(values: &[f64]) -> f64 {
+    vectorized(
+        #[inline(always)]
+        || {
+            let mut most = [0.0_f64; LANES];
+            let (body, rest) = values.as_chunks::<LANES>();
+            for values in body {
+                for lane in 0..LANES {
+                    let magnitude = values[lane].abs();
+                    most[lane] = if magnitude > most[lane] { magnitude } else { most[lane] };
+                }
+            }
+            most.into_iter().chain(rest.iter().map(|x| x.abs())).fold(0.0, f64::max)
+        },
+    )
+}
+
 /// `e^x` to two units in the last place: `x = n ln 2 + r` with `ln 2` in two parts (Cody and Waite), the Taylor polynomial
 /// of degree 13 in `|r| <= ln 2 / 2` (remainder below `r^14 / 14! = 5e-18`), then `2^n` by its bits. `x` is held to
 /// [-700, 700], within the range of normal numbers; below that range the result is zero.
