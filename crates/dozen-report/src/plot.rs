@@ -12,6 +12,8 @@ const LINE: RGBColor = RGBColor(1, 1, 1);
 /// The series of a plot.
 const SERIES: [RGBColor; 4] = [RGBColor(1, 0, 1), RGBColor(1, 0, 2), RGBColor(1, 0, 3), RGBColor(1, 0, 4)];
 const SIZE: (u32, u32) = (760, 380);
+/// Of one of several plots side by side.
+const SMALL: (u32, u32) = (400, 260);
 
 /// Lines over a common axis.
 #[derive(Clone, Debug)]
@@ -21,12 +23,20 @@ pub struct LinePlot {
     y: String,
     lines: Vec<(String, Vec<(f64, f64)>)>,
     levels: Vec<(String, f64)>,
+    size: (u32, u32),
 }
 
 impl LinePlot {
     /// A plot with a title and the names of its axes, units included.
     pub fn new(title: impl Into<String>, x: impl Into<String>, y: impl Into<String>) -> Self {
-        Self { title: title.into(), x: x.into(), y: y.into(), lines: Vec::new(), levels: Vec::new() }
+        Self {
+            title: title.into(),
+            x: x.into(),
+            y: y.into(),
+            lines: Vec::new(),
+            levels: Vec::new(),
+            size: SIZE,
+        }
     }
 
     /// Adds a line. Points that are not finite are left out.
@@ -44,6 +54,13 @@ impl LinePlot {
         self
     }
 
+    /// Makes it fit beside others.
+    #[must_use]
+    pub fn small(mut self) -> Self {
+        self.size = SMALL;
+        self
+    }
+
     /// The plot as SVG; empty if there is nothing to draw.
     pub fn svg(&self) -> String {
         let points = || self.lines.iter().flat_map(|(_, points)| points);
@@ -54,7 +71,7 @@ impl LinePlot {
             self.lines.iter().map(|(name, points)| (name.as_str(), points.clone())).collect();
         series
             .extend(self.levels.iter().map(|(name, y)| (name.as_str(), vec![(xs.start, *y), (xs.end, *y)])));
-        draw(SIZE, &self.title, (&self.x, &self.y), (xs, ys), |chart| {
+        draw(self.size, &self.title, (&self.x, &self.y), (xs, ys), |chart| {
             for (index, (name, points)) in series.iter().enumerate() {
                 let color = SERIES[index % SERIES.len()];
                 let style = ShapeStyle { color: color.to_rgba(), filled: false, stroke_width: 2 };
@@ -136,6 +153,72 @@ impl ScatterPlot {
             }
             Ok(())
         })
+    }
+}
+
+/// Bars for each of several categories, in up to four groups.
+#[derive(Clone, Debug)]
+pub struct BarPlot {
+    groups: Vec<String>,
+    categories: Vec<(String, Vec<f64>)>,
+}
+
+impl BarPlot {
+    /// A plot whose categories have a bar for each of these groups.
+    pub fn new<S: Into<String>>(groups: impl IntoIterator<Item = S>) -> Self {
+        Self { groups: groups.into_iter().map(Into::into).collect(), categories: Vec::new() }
+    }
+
+    /// Adds a category: its name, and each group's share in [0, 1].
+    #[must_use]
+    pub fn category(mut self, name: impl Into<String>, shares: Vec<f64>) -> Self {
+        self.categories.push((name.into(), shares));
+        self
+    }
+
+    /// The plot as SVG, of bars from left to right.
+    pub fn svg(&self) -> String {
+        const BAR: usize = 12;
+        const LEFT: f64 = 120.0;
+        const LENGTH: f64 = 220.0;
+        let block = BAR * self.groups.len() + 8;
+        let legend = 20 * self.groups.len() + 6;
+        let height = legend + block * self.categories.len();
+        let mut svg =
+            format!("<svg viewBox=\"0 0 {} {height}\" xmlns=\"http://www.w3.org/2000/svg\">", SMALL.0);
+        let text = |svg: &mut String, x: f64, y: usize, anchor: &str, text: &str| {
+            let shown: String = text.chars().take(18).collect();
+            let shown = crate::escape(&shown);
+            let _ = write!(
+                svg,
+                "<text x=\"{x}\" y=\"{y}\" font-size=\"12\" text-anchor=\"{anchor}\">{shown}</text>"
+            );
+        };
+        let bar = |svg: &mut String, y: usize, width: f64, group: usize| {
+            let RGBColor(r, g, b) = SERIES[group % SERIES.len()];
+            let height = BAR - 2;
+            let _ = write!(
+                svg,
+                "<rect x=\"{LEFT}\" y=\"{y}\" width=\"{width:.1}\" height=\"{height}\" fill=\"#{r:02x}{g:02x}{b:02x}\"/>"
+            );
+        };
+        for (group, name) in self.groups.iter().enumerate() {
+            bar(&mut svg, 20 * group + 2, 14.0, group);
+            text(&mut svg, LEFT + 20.0, 20 * group + 12, "start", name);
+        }
+        let most =
+            self.categories.iter().flat_map(|(_, shares)| shares).fold(f64::MIN_POSITIVE, |a, b| a.max(*b));
+        for (index, (name, shares)) in self.categories.iter().enumerate() {
+            let top = legend + index * block;
+            text(&mut svg, LEFT - 8.0, top + block / 2 + 1, "end", name);
+            for (group, share) in shares.iter().enumerate() {
+                let (y, width) = (top + group * BAR, LENGTH * share / most);
+                bar(&mut svg, y, width, group);
+                text(&mut svg, LEFT + width + 4.0, y + BAR - 2, "start", &format!("{:.1} %", 100.0 * share));
+            }
+        }
+        svg.push_str("</svg>");
+        svg
     }
 }
 
@@ -269,6 +352,13 @@ mod tests {
     fn nothing_to_draw_draws_nothing() {
         assert_eq!(LinePlot::new("", "", "").svg(), "");
         assert_eq!(ScatterPlot::new("", "", "").group("a", vec![]).svg(), "");
+    }
+
+    #[test]
+    fn bars_are_as_long_as_their_shares() {
+        let svg = BarPlot::new(["a", "b<"]).category("x", vec![0.5, 0.25]).svg();
+        assert!(svg.contains("width=\"220.0\"") && svg.contains("width=\"110.0\"") && svg.contains("b&lt;"));
+        assert!(svg.contains("50.0 %") && svg.contains("25.0 %"));
     }
 
     #[test]

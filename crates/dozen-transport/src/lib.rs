@@ -27,6 +27,7 @@ mod single_price;
 mod sinkhorn;
 mod sliced;
 mod sparse;
+mod two_sample;
 mod vector;
 
 pub use barycenter::{FixedBarycenter, FreeBarycenter, Measure, fixed_barycenter, free_barycenter};
@@ -39,3 +40,4 @@ pub use single_price::{SinglePrice, single_price};
 pub use sinkhorn::{Entropic, Sinkhorn, sinkhorn_divergence};
 pub use sliced::{MaxSliced, Sliced, max_sliced, random_directions, sliced};
 pub use sparse::{Route, exact_sparse};
+pub use two_sample::{Labellings, Samples, Tested, holm};

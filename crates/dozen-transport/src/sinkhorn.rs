@@ -13,7 +13,7 @@
 use rayon::prelude::*;
 
 use crate::masses::checked_sum;
-use crate::vector::{LANES, exp, greatest_magnitude, lane_dot, least_difference, vectorized};
+use crate::vector::{LANES, dot, exp, greatest_magnitude, lane_dot, least_difference, vectorized};
 use crate::{Cost, Error};
 
 /// How to solve an entropic problem.
@@ -523,13 +523,6 @@ fn add_scaled(row: &[f64], weight: f64, sums: &mut [f64]) {
             }
         },
     );
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    vectorized(
-        #[inline(always)]
-        || lane_dot(a, b),
-    )
 }
 
 fn dot_of_three(a: &[f64], b: &[f64], c: &[f64]) -> f64 {

@@ -32,6 +32,14 @@ pub(crate) fn lane_dot(a: &[f64], b: &[f64]) -> f64 {
     sum
 }
 
+/// `sum a_j b_j`.
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    vectorized(
+        #[inline(always)]
+        || lane_dot(a, b),
+    )
+}
+
 /// The least `c_j - g_j`.
 pub(crate) fn least_difference(costs: &[f64], g: &[f64]) -> f64 {
     vectorized(

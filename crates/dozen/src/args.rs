@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use dozen::nn::{Progress, choose_device};
 
-use crate::commands::{autoregressive, completions, info, make, tour, transport};
+use crate::commands::{autoregressive, compare, completions, info, make, tour, transport};
 use crate::output::Failure;
 
 /// Train, evaluate and use generative and predictive models, without Python.
@@ -20,7 +20,6 @@ pub(crate) struct Cli {
 }
 
 /// What there is to do.
-#[expect(clippy::large_enum_variant, reason = "a process has one")]
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Autoregressive models of tables: FVSBN, NADE, MADE, EoNADE, RNADE
@@ -29,6 +28,8 @@ pub(crate) enum Command {
     /// The cheapest way to move one distribution onto another: the Wasserstein distance
     #[command(subcommand)]
     Transport(transport::Command),
+    /// Are two tables from one distribution, and where do they differ?
+    Compare(compare::Arguments),
     /// Every family on data it makes itself, in one report
     Tour(tour::Arguments),
     /// Make data whose truth is known

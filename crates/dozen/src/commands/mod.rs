@@ -1,6 +1,7 @@
-//! One file for each command.
+//! One file or folder for each command.
 
 pub(crate) mod autoregressive;
+pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod info;
 pub(crate) mod make;

@@ -16,14 +16,14 @@ use crate::output::{Failure, Results};
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    problem: Problem,
     /// Auto takes the closed form where there is one column, else the exact plan
     #[arg(long, value_enum, default_value_t = Method::Auto, value_name = "METHOD")]
     method: Method,
     /// One column lies on a circle of this circumference, such as hours of the day with 24
     #[arg(long, value_name = "LENGTH")]
     period: Option<f64>,
+    #[command(flatten)]
+    problem: Problem,
     #[command(flatten)]
     entropic: EntropicArguments,
     /// Directions of the sliced distances

@@ -12,11 +12,11 @@ use crate::output::{Failure, Results};
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    problem: Problem,
     /// The file to write, with the columns from, to, mass: .csv, .tsv, .parquet or .npy
     #[arg(long, value_name = "FILE")]
     out: std::path::PathBuf,
+    #[command(flatten)]
+    problem: Problem,
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
