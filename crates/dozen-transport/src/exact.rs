@@ -133,9 +133,9 @@ struct Guess {
 /// With fewer points on a side, all arcs are taken at once.
 const SMALL: usize = 96;
 /// A guess is made on one point of this many.
-const COARSER: usize = 2;
+const COARSER: usize = 3;
 /// Arcs of each point to start with.
-const SHORTLIST: usize = 16;
+const SHORTLIST: usize = 8;
 /// Arcs missed by one row in this many are reason enough to go on with them.
 const PARTS: usize = 1;
 /// Arcs of each point that a look through all costs adds at most.
@@ -184,7 +184,7 @@ impl<C: Cost> Problem<'_, C> {
         }
     }
 
-    /// Prices from the problem on every second point, carried over to all points: each price as high as the others allow.
+    /// Prices from the problem on every third point, carried over to all points: each price as high as the others allow.
     fn guess(&self) -> Guess {
         let every = |points: &[u32], masses: &[i64]| -> (Vec<u32>, Vec<i64>) {
             // A point stands for the masses of those that follow it.

@@ -9,9 +9,8 @@ use crate::{Error, Flow};
 pub struct Line {
     /// From left to right.
     positions: Vec<f64>,
-    /// The mass up to and with each point; the last is one.
-    upto: Vec<f64>,
-    uniform: bool,
+    /// The mass up to and with each point; the last is one. Empty where all weigh the same.
+    sums: Vec<f64>,
 }
 
 impl Line {
@@ -22,24 +21,25 @@ impl Line {
     pub fn new(x: &[f64], a: &[f64]) -> Result<Self, Error> {
         check_points(x, a, "first")?;
         let sum = checked_sum(a, "first")?;
-        let mut upto = Vec::with_capacity(x.len());
-        let uniform = a.iter().all(|weight| *weight == a[0]);
-        let positions = if uniform {
-            upto.extend((1..=x.len()).map(|i| i as f64 / x.len() as f64));
-            sorted(x)
-        } else {
-            let order = order(x);
-            let mut running = 0.0;
-            upto.extend(order.iter().map(|&(_, i)| {
-                running += a[i as usize];
-                running / sum
-            }));
-            order.iter().map(|&(_, i)| x[i as usize]).collect()
-        };
-        if let Some(last) = upto.last_mut() {
-            *last = 1.0;
+        if a.iter().all(|weight| *weight == a[0]) {
+            return Ok(Self { positions: sorted(x), sums: Vec::new() });
         }
-        Ok(Self { positions, upto, uniform })
+        let order = order(x);
+        let positions = order.iter().map(|&(_, i)| x[i as usize]).collect();
+        Ok(Self { positions, sums: running_sums(order.iter().map(|&(_, i)| a[i as usize] / sum)) })
+    }
+
+    /// The mass up to and with a point.
+    fn upto(&self, i: usize) -> f64 {
+        if self.sums.is_empty() { (i + 1) as f64 / self.positions.len() as f64 } else { self.sums[i] }
+    }
+
+    /// The mass of a point.
+    fn mass(&self, i: usize) -> f64 {
+        match self.sums.get(i) {
+            None => (self.positions.len() as f64).recip(),
+            Some(upto) => upto - if i == 0 { 0.0 } else { self.sums[i - 1] },
+        }
     }
 
     /// `W_p^p = int_0^1 |F^-1(t) - G^-1(t)|^p dt` with the quantile functions of both.
@@ -48,7 +48,7 @@ impl Line {
     /// When the power is below one.
     pub fn cost(&self, other: &Self, power: f64) -> Result<f64, Error> {
         check_power(power)?;
-        if self.uniform && other.uniform && self.positions.len() == other.positions.len() {
+        if self.sums.is_empty() && other.sums.is_empty() && self.positions.len() == other.positions.len() {
             let pairs = self.positions.iter().zip(&other.positions);
             let sum: f64 = pairs.map(|(x, y)| raise((x - y).abs(), power)).sum();
             return Ok(sum / self.positions.len() as f64);
@@ -64,13 +64,12 @@ impl Line {
     pub fn certified_cost(&self, other: &Self, power: f64) -> Result<(f64, f64), Error> {
         check_power(power)?;
         let (x, y) = (&self.positions, &other.positions);
-        let mass = |upto: &[f64], i: usize| if i == 0 { upto[0] } else { upto[i] - upto[i - 1] };
         let (mut i, mut j, mut t) = (0, 0, 0.0);
         let mut distance = raise((x[0] - y[0]).abs(), power);
         let (mut f, mut g) = (0.0, distance);
-        let (mut cost, mut dual) = (0.0, g * mass(&other.upto, 0));
+        let (mut cost, mut dual) = (0.0, g * other.mass(0));
         loop {
-            let (end_x, end_y) = (self.upto[i], other.upto[j]);
+            let (end_x, end_y) = (self.upto(i), other.upto(j));
             let next = end_x.min(end_y);
             cost += (next - t) * distance;
             t = next;
@@ -78,12 +77,12 @@ impl Line {
                 i += 1;
                 distance = raise((x[i] - y[j]).abs(), power);
                 f = distance - g;
-                dual += f * mass(&self.upto, i);
+                dual += f * self.mass(i);
             } else if j + 1 < y.len() {
                 j += 1;
                 distance = raise((x[i] - y[j]).abs(), power);
                 g = distance - f;
-                dual += g * mass(&other.upto, j);
+                dual += g * other.mass(j);
             } else {
                 return Ok((cost, dual));
             }
@@ -125,35 +124,26 @@ impl Line {
 
     /// All positions in `[0, period)`, in order again.
     fn wound(&self, period: f64) -> Self {
-        let before = std::iter::once(0.0).chain(self.upto.iter().copied());
-        let mass = self.upto.iter().zip(before).map(|(upto, before)| upto - before);
-        let mut points: Vec<(f64, f64)> =
-            self.positions.iter().map(|x| x.rem_euclid(period) % period).zip(mass).collect();
+        let wound = |(i, x): (usize, &f64)| (x.rem_euclid(period) % period, self.mass(i));
+        let mut points: Vec<(f64, f64)> = self.positions.iter().enumerate().map(wound).collect();
         points.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        let mut running = 0.0;
-        let upto = |(_, mass): &(f64, f64)| {
-            running += mass;
-            running
-        };
-        let mut upto: Vec<f64> = points.iter().map(upto).collect();
-        if let Some(last) = upto.last_mut() {
-            *last = 1.0;
-        }
-        Self { positions: points.into_iter().map(|(x, _)| x).collect(), upto, uniform: self.uniform }
+        let sums = running_sums(points.iter().map(|(_, mass)| *mass));
+        Self { positions: points.into_iter().map(|(x, _)| x).collect(), sums }
     }
 
     /// `int_0^1 |F^-1(t) - G^-1(t - shift)|^p dt`, where `G^-1(t + 1) = G^-1(t) + period`.
     fn shifted_cost(&self, other: &Self, shift: f64, period: f64, power: f64) -> f64 {
         let mut turns = -shift.ceil();
         let start = -shift - turns;
-        let mut j = other.upto.partition_point(|upto| *upto <= start);
-        if j == other.upto.len() {
+        let (n, m) = (self.positions.len(), other.positions.len());
+        let mut j = (0..m).position(|j| other.upto(j) > start).unwrap_or(m);
+        if j == m {
             (j, turns) = (0, turns + 1.0);
         }
         let (mut i, mut t, mut cost) = (0, 0.0_f64, 0.0);
         loop {
-            let end_x = self.upto[i];
-            let end_y = other.upto[j] + turns + shift;
+            let end_x = self.upto(i);
+            let end_y = other.upto(j) + turns + shift;
             let next = end_x.min(end_y);
             if next > t {
                 let y = other.positions[j] + turns * period;
@@ -162,12 +152,12 @@ impl Line {
             }
             if end_x <= end_y {
                 i += 1;
-                if i == self.upto.len() {
+                if i == n {
                     return cost;
                 }
             } else {
                 j += 1;
-                if j == other.upto.len() {
+                if j == m {
                     (j, turns) = (0, turns + 1.0);
                 }
             }
@@ -247,6 +237,20 @@ pub fn line_plan(x: &[f64], a: &[f64], y: &[f64], b: &[f64], power: f64) -> Resu
             return Ok(LinePlan { cost, dual, flows, f, g });
         }
     }
+}
+
+/// Sums of masses, the last of which is one but for rounding, and then is.
+fn running_sums(masses: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut running = 0.0;
+    let sum = |mass: f64| {
+        running += mass;
+        running
+    };
+    let mut sums: Vec<f64> = masses.map(sum).collect();
+    if let Some(last) = sums.last_mut() {
+        *last = 1.0;
+    }
+    sums
 }
 
 /// `length^power` without a call for the common powers.

@@ -63,6 +63,8 @@ const LARGE: f64 = 1e50;
 const EMPTY: f64 = 1e-200;
 /// Each step divides eps by this.
 const STEP: f64 = 4.0;
+/// Costs up to this many eps need no steps.
+const DIRECT: f64 = 100.0;
 /// Before the last step, this change is little enough to go on,
 const COARSE: f64 = 1e-2;
 /// and so are this many iterations.
@@ -152,7 +154,11 @@ struct Scaling<'a, C> {
 impl<C: Cost> Scaling<'_, C> {
     fn run(mut self) -> Entropic {
         let (mut iterations, mut error) = (0, f64::INFINITY);
+        // Steps are worth their kernels only where eps is far below the costs.
         let mut largest = self.largest_cost();
+        if largest < DIRECT * self.settings.epsilon {
+            largest = self.settings.epsilon;
+        }
         loop {
             largest /= STEP;
             self.epsilon = largest.max(self.settings.epsilon);

@@ -69,8 +69,16 @@ fn links_between_pages_lead_somewhere() {
     for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
         let text = std::fs::read_to_string(repository().join(page)).unwrap();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            if !link.starts_with("http") {
-                assert!(repository().join(link).exists(), "{page} links to {link}, which is not there");
+            if link.starts_with("http") {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            assert!(repository().join(file).exists(), "{page} links to {link}, which is not there");
+            if !heading.is_empty() {
+                let text = std::fs::read_to_string(repository().join(file)).unwrap().to_lowercase();
+                let found =
+                    text.lines().any(|line| line.trim_start_matches('#').trim().replace(' ', "-") == heading);
+                assert!(found, "{page} links to {link}, and there is no such heading");
             }
         }
     }
