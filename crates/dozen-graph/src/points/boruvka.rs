@@ -1,0 +1,229 @@
+//! Boruvka's algorithm over points: each tree's nearest point of another tree, by searches down the kd-tree.
+//!
+//! What is nearest can only move away as trees grow together. So what a point found stays its best while that point is of
+//! another tree, and after that is still a bound that spares it a search until its tree has nothing nearer (the idea of
+//! March, Ram and Gray 2010, for points instead of nodes). A box whose points are all of the searcher's own tree is skipped.
+
+use rayon::prelude::*;
+
+use super::kd_tree::{KdTree, squared};
+use crate::union_find::UnionFind;
+
+/// The points of a node are of several trees.
+const MIXED: u32 = u32::MAX;
+/// Nothing found, or no longer of another tree.
+const NONE: u32 = u32::MAX;
+/// Points that search one after another and share what their trees have found. Fixed, so that results do not depend on the
+/// number of threads.
+const TOGETHER: usize = 1024;
+
+/// A way out of a tree, ordered by distance; ties by the points.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+struct Exit {
+    distance: f64,
+    from: u32,
+    to: u32,
+}
+
+const FAR: Exit = Exit { distance: f64::INFINITY, from: NONE, to: NONE };
+
+/// What a point knows.
+#[derive(Clone, Copy)]
+struct Known {
+    /// The nearest point of another tree, or `NONE`.
+    to: u32,
+    /// No point of another tree is nearer.
+    distance: f64,
+}
+
+/// The edges of a minimum spanning tree under `max(core_a, core_b, |a - b|)`, all squared, by places in the kd-tree.
+///
+/// Trees choose by distance alone, so that their choices may close a circle among equal distances; whatever closes one is
+/// left out.
+pub(super) fn boruvka<const D: usize>(tree: &KdTree<D>, core: &[f64]) -> Vec<(u32, u32)> {
+    let n = tree.points.len();
+    let mut search = Search {
+        tree,
+        core,
+        least_core: least_core(tree, core),
+        labels: vec![MIXED; tree.nodes.len()],
+        of: (0..n as u32).collect(),
+    };
+    let mut sets = UnionFind::new(n);
+    let mut known = vec![Known { to: NONE, distance: 0.0 }; n];
+    let mut exits = vec![FAR; n];
+    let mut edges = Vec::with_capacity(n - 1);
+    while edges.len() + 1 < n {
+        search.label();
+        exits.fill(FAR);
+        search.first_exits(&mut known, &mut exits);
+        let found = search.all_exits(&mut known, &exits);
+        for exit in found {
+            let best = &mut exits[search.of[exit.from as usize] as usize];
+            *best = if exit < *best { exit } else { *best };
+        }
+        let mut chosen: Vec<Exit> = exits.iter().copied().filter(|exit| exit.to != NONE).collect();
+        chosen.par_sort_unstable_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+        edges.extend(
+            chosen.iter().filter(|exit| sets.join(exit.from, exit.to)).map(|exit| (exit.from, exit.to)),
+        );
+        for (node, of) in search.of.iter_mut().enumerate() {
+            *of = sets.find(node as u32);
+        }
+    }
+    edges
+}
+
+/// The least core distance in each node.
+fn least_core<const D: usize>(tree: &KdTree<D>, core: &[f64]) -> Vec<f64> {
+    let mut least = vec![f64::INFINITY; tree.nodes.len()];
+    for (index, node) in tree.nodes.iter().enumerate().rev() {
+        least[index] = if node.is_leaf() {
+            core[node.range()].iter().copied().fold(f64::INFINITY, f64::min)
+        } else {
+            least[index + 1].min(least[node.second as usize])
+        };
+    }
+    least
+}
+
+struct Search<'a, const D: usize> {
+    tree: &'a KdTree<D>,
+    core: &'a [f64],
+    least_core: Vec<f64>,
+    /// The tree that all points of a node are of, or `MIXED`.
+    labels: Vec<u32>,
+    /// The tree that each point is of.
+    of: Vec<u32>,
+}
+
+impl<const D: usize> Search<'_, D> {
+    fn label(&mut self) {
+        for (index, node) in self.tree.nodes.iter().enumerate().rev() {
+            self.labels[index] = if node.is_leaf() {
+                let of = &self.of[node.range()];
+                if of.iter().all(|tree| *tree == of[0]) { of[0] } else { MIXED }
+            } else {
+                let [a, b] = [self.labels[index + 1], self.labels[node.second as usize]];
+                if a == b { a } else { MIXED }
+            };
+        }
+    }
+
+    /// For each tree, the exit of its points that know one still; and where a point that does not might know better, a
+    /// search from the most promising one.
+    fn first_exits(&self, known: &mut [Known], exits: &mut [Exit]) {
+        let mut promising = vec![(f64::INFINITY, NONE); exits.len()];
+        for (i, known) in known.iter_mut().enumerate() {
+            let own = self.of[i];
+            if known.to != NONE && self.of[known.to as usize] == own {
+                known.to = NONE;
+            }
+            if known.to == NONE {
+                let best = &mut promising[own as usize];
+                *best = if known.distance < best.0 { (known.distance, i as u32) } else { *best };
+            } else {
+                let exit = Exit { distance: known.distance, from: i as u32, to: known.to };
+                let best = &mut exits[own as usize];
+                *best = if exit < *best { exit } else { *best };
+            }
+        }
+        let first: Vec<(u32, Known)> = promising
+            .into_par_iter()
+            .zip(exits.par_iter())
+            .filter(|((distance, from), exit)| *from != NONE && *distance < exit.distance)
+            .map(|((_, from), exit)| (from, self.nearest(from, exit.distance)))
+            .collect();
+        for (from, nearest) in first {
+            known[from as usize] = nearest;
+            if nearest.to != NONE {
+                exits[self.of[from as usize] as usize] =
+                    Exit { distance: nearest.distance, from, to: nearest.to };
+            }
+        }
+    }
+
+    /// Searches from each point that might know better than its tree does, and what they found.
+    fn all_exits(&self, known: &mut [Known], exits: &[Exit]) -> Vec<Exit> {
+        let search = |(part, known): (usize, &mut [Known])| {
+            let mut found: Vec<Exit> = Vec::new();
+            // What the trees of the points just seen have: neighbours are mostly of one tree.
+            let mut recent = [(NONE, 0.0); 8];
+            for (offset, known) in known.iter_mut().enumerate() {
+                if known.to != NONE {
+                    continue;
+                }
+                let i = (part * TOGETHER + offset) as u32;
+                let own = self.of[i as usize];
+                let place = &mut recent[own as usize % 8];
+                if place.0 != own {
+                    *place = (own, exits[own as usize].distance);
+                }
+                if known.distance >= place.1 {
+                    continue;
+                }
+                *known = self.nearest(i, place.1);
+                if known.to != NONE {
+                    place.1 = known.distance;
+                    found.push(Exit { distance: known.distance, from: i, to: known.to });
+                }
+            }
+            found
+        };
+        known.par_chunks_mut(TOGETHER).enumerate().flat_map_iter(search).collect()
+    }
+
+    /// The nearest point of another tree that is nearer than a bound; or that there is none.
+    fn nearest(&self, from: u32, bound: f64) -> Known {
+        let i = from as usize;
+        let (point, own, own_core) = (&self.tree.points[i], self.of[i], self.core[i]);
+        let mut best = Known { to: NONE, distance: bound };
+        if own_core >= bound {
+            return best;
+        }
+        let mut stack = [(0.0, 0_u32); 64];
+        let mut height = 1;
+        while height > 0 {
+            height -= 1;
+            let (distance, index) = stack[height];
+            if distance >= best.distance {
+                continue;
+            }
+            let node = &self.tree.nodes[index as usize];
+            if node.is_leaf() {
+                for j in node.range() {
+                    if self.of[j] != own {
+                        let distance = squared(point, &self.tree.points[j]);
+                        let distance = if self.core[j] > distance { self.core[j] } else { distance };
+                        if distance < best.distance {
+                            best = Known { to: j as u32, distance };
+                        }
+                    }
+                }
+                if best.distance <= own_core {
+                    // Nothing is nearer than the point's own core distance.
+                    best.distance = own_core;
+                    return best;
+                }
+                continue;
+            }
+            let children = [index + 1, node.second];
+            let distances = children.map(|child| {
+                if self.labels[child as usize] == own {
+                    return f64::INFINITY;
+                }
+                let distance = self.tree.nodes[child as usize].distance(point);
+                distance.max(self.least_core[child as usize])
+            });
+            let nearer = usize::from(distances[1] < distances[0]);
+            for child in [1 - nearer, nearer] {
+                if distances[child] < best.distance {
+                    stack[height] = (distances[child], children[child]);
+                    height += 1;
+                }
+            }
+        }
+        best.distance = best.distance.max(own_core);
+        best
+    }
+}

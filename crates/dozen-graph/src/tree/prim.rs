@@ -1,0 +1,125 @@
+//! Prim's algorithm.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::{Graph, Weight};
+
+/// Trees of all components, sorted as all forests are.
+pub(super) fn prim<W: Weight>(graph: Graph<'_, W>) -> Vec<u32> {
+    let (n, m) = (graph.nodes(), graph.edges());
+    // A row of distances is quicker than a heap where a node's edges are as many as a good part of all nodes.
+    let mut tree = if n > 1 && m / n >= n / 8 { with_row(graph) } else { with_heap(graph) };
+    tree.sort_unstable_by_key(|&edge| (graph.key(edge as usize), edge));
+    tree
+}
+
+/// The edges at each node: node `i` has `list[starts[i]..starts[i + 1]]`.
+struct Adjacency {
+    starts: Vec<usize>,
+    list: Vec<u32>,
+}
+
+impl Adjacency {
+    fn new<W: Weight>(graph: Graph<'_, W>) -> Self {
+        let mut starts = vec![0; graph.nodes() + 1];
+        let ends = |edge: u32| {
+            let (a, b) = graph.ends(edge as usize);
+            if a == b { [None, None] } else { [Some(a), Some(b)] }
+        };
+        for edge in 0..graph.edges() as u32 {
+            for node in ends(edge).into_iter().flatten() {
+                starts[node as usize + 1] += 1;
+            }
+        }
+        for node in 0..graph.nodes() {
+            starts[node + 1] += starts[node];
+        }
+        let mut next = starts.clone();
+        let mut list = vec![0; starts[graph.nodes()]];
+        for edge in 0..graph.edges() as u32 {
+            for node in ends(edge).into_iter().flatten() {
+                list[next[node as usize]] = edge;
+                next[node as usize] += 1;
+            }
+        }
+        Self { starts, list }
+    }
+
+    fn of(&self, node: u32) -> &[u32] {
+        &self.list[self.starts[node as usize]..self.starts[node as usize + 1]]
+    }
+}
+
+/// Of an edge, the end that is not this one.
+fn other<W: Weight>(graph: Graph<'_, W>, edge: u32, node: u32) -> u32 {
+    let (a, b) = graph.ends(edge as usize);
+    if a == node { b } else { a }
+}
+
+/// `O(m log m)`: edges that leave the tree lie in a heap.
+fn with_heap<W: Weight>(graph: Graph<'_, W>) -> Vec<u32> {
+    let adjacency = Adjacency::new(graph);
+    let mut inside = vec![false; graph.nodes()];
+    let mut tree = Vec::with_capacity(graph.nodes().saturating_sub(1));
+    let mut heap = BinaryHeap::new();
+    for start in 0..graph.nodes() as u32 {
+        if inside[start as usize] {
+            continue;
+        }
+        let mut node = start;
+        loop {
+            inside[node as usize] = true;
+            for &edge in adjacency.of(node) {
+                let to = other(graph, edge, node);
+                if !inside[to as usize] {
+                    heap.push(Reverse((graph.key(edge as usize), edge, to)));
+                }
+            }
+            let next = loop {
+                match heap.pop() {
+                    Some(Reverse((_, edge, to))) if !inside[to as usize] => break Some((edge, to)),
+                    Some(_) => {}
+                    None => break None,
+                }
+            };
+            let Some((edge, to)) = next else { break };
+            tree.push(edge);
+            node = to;
+        }
+    }
+    tree
+}
+
+/// `O(n^2 + m)`: each node's best edge into the tree lies in a row, which is looked through for the least.
+fn with_row<W: Weight>(graph: Graph<'_, W>) -> Vec<u32> {
+    let adjacency = Adjacency::new(graph);
+    let n = graph.nodes();
+    const NONE: (u64, u32) = (u64::MAX, u32::MAX);
+    let mut best = vec![NONE; n];
+    // Nodes outside of the tree.
+    let mut outside: Vec<u32> = (0..n as u32).rev().collect();
+    let mut inside = vec![false; n];
+    let mut tree = Vec::with_capacity(n.saturating_sub(1));
+    while !outside.is_empty() {
+        let mut place = 0;
+        for (candidate, &node) in outside.iter().enumerate() {
+            if best[node as usize] < best[outside[place] as usize] {
+                place = candidate;
+            }
+        }
+        let node = outside.swap_remove(place);
+        inside[node as usize] = true;
+        if best[node as usize] != NONE {
+            tree.push(best[node as usize].1);
+        }
+        for &edge in adjacency.of(node) {
+            let to = other(graph, edge, node) as usize;
+            let offer = (graph.key(edge as usize), edge);
+            if !inside[to] && offer < best[to] {
+                best[to] = offer;
+            }
+        }
+    }
+    tree
+}
