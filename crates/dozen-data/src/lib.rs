@@ -18,10 +18,12 @@
 
 mod binarize;
 mod delimited;
+mod edge_list;
 mod error;
 mod fingerprint;
 mod idx;
 pub mod make;
+mod make_graph;
 mod matrix;
 mod npy;
 mod parquet_table;
@@ -33,6 +35,7 @@ mod table;
 mod write;
 
 pub use binarize::Binarize;
+pub use edge_list::{EdgeList, read_edge_list, read_tsplib};
 pub use error::DataError;
 pub use fingerprint::Fingerprint;
 pub use make::Made;

@@ -8,6 +8,8 @@ use rand_distr::{Distribution, StandardNormal};
 
 use crate::{Column, Table, Values};
 
+pub use crate::make_graph::{GraphKind, graph};
+
 /// A made table and what is exactly true of the distribution that it was drawn from.
 #[derive(Clone, Debug)]
 pub struct Made {

@@ -46,8 +46,9 @@ pub(crate) fn open(
     Ok(std::iter::from_fn(move || {
         let count = chunk_rows.min(rows - done);
         (count > 0).then(|| {
-            let mut bytes = Vec::new();
             let wanted = count * width * layout.size;
+            // At once, but no more than a gigabyte on the word of a header.
+            let mut bytes = Vec::with_capacity(wanted.min(1 << 30));
             stream
                 .by_ref()
                 .take(wanted as u64)

@@ -12,17 +12,28 @@
 //! # Ok::<(), dozen_graph::Error>(())
 //! ```
 
+mod cluster;
 mod error;
 mod graph;
+#[cfg(feature = "petgraph")]
+mod interop;
 mod points;
 mod properties;
+mod segment;
 mod tree;
 mod union_find;
 mod weight;
 
+pub use cluster::{
+    Clustering, CondensedTree, Convention, Fall, HdbscanConfig, Merge, Prediction, Selection, Separation,
+    cut, hdbscan, single_linkage,
+};
 pub use error::Error;
 pub use graph::Graph;
+#[cfg(feature = "petgraph")]
+pub use interop::Edges;
 pub use points::{Link, PointTree, Points, core_distances, euclidean_tree, mutual_reachability_tree};
 pub use properties::{Between, Bottlenecks, Flaw, Membership, SecondBest, membership, second_best, verify};
+pub use segment::{Image, Neighbourhood, Segmentation, felzenszwalb, tree_filter};
 pub use tree::{Algorithm, Forest, maximum_spanning_forest, minimum_spanning_forest};
 pub use weight::Weight;

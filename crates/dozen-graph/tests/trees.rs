@@ -274,3 +274,11 @@ fn mistakes_are_sentences_and_false_forests_are_seen() {
     assert_eq!(verify(graph, &[0]), Err(Flaw::NotSpanning(1)));
     assert_eq!(verify(graph, &[0, 2]), Err(Flaw::Lighter(1)));
 }
+
+#[test]
+fn graphs_of_petgraph_keep_their_indices() {
+    let graph = petgraph::graph::UnGraph::<(), f64>::from_edges([(0, 1, 3.0), (1, 2, 1.0), (0, 2, 2.0)]);
+    let edges = Edges::from(&graph);
+    let forest = minimum_spanning_forest(edges.graph().unwrap(), Algorithm::Auto);
+    assert_eq!(forest.edges, [1, 2]);
+}

@@ -10,7 +10,16 @@ const SOFT: RGBColor = RGBColor(2, 2, 2);
 /// Grid lines.
 const LINE: RGBColor = RGBColor(1, 1, 1);
 /// The series of a plot.
-const SERIES: [RGBColor; 4] = [RGBColor(1, 0, 1), RGBColor(1, 0, 2), RGBColor(1, 0, 3), RGBColor(1, 0, 4)];
+const SERIES: [RGBColor; 8] = [
+    RGBColor(1, 0, 1),
+    RGBColor(1, 0, 2),
+    RGBColor(1, 0, 3),
+    RGBColor(1, 0, 4),
+    RGBColor(1, 0, 5),
+    RGBColor(1, 0, 6),
+    RGBColor(1, 0, 7),
+    RGBColor(1, 0, 8),
+];
 const SIZE: (u32, u32) = (760, 380);
 /// Of one of several plots side by side.
 const SMALL: (u32, u32) = (400, 260);
@@ -85,7 +94,7 @@ impl LinePlot {
     }
 }
 
-/// Points in the plane, in up to four groups.
+/// Points in the plane, in groups; from the ninth on colours come again.
 #[derive(Clone, Debug)]
 pub struct ScatterPlot {
     title: String,
@@ -156,7 +165,7 @@ impl ScatterPlot {
     }
 }
 
-/// Bars for each of several categories, in up to four groups.
+/// Bars for each of several categories, in groups.
 #[derive(Clone, Debug)]
 pub struct BarPlot {
     groups: Vec<String>,

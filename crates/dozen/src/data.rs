@@ -123,6 +123,9 @@ pub(crate) fn numbers(table: &Table, name: &str, path: &str) -> Result<Vec<f64>,
 pub(crate) fn rows_of(table: &Table, path: &str, names: &[&str]) -> Result<(Vec<f64>, usize), Failure> {
     let all: Vec<&str> = table.columns().iter().map(|column| column.name.as_str()).collect();
     let names = if names.is_empty() { &all[..] } else { names };
+    if let [name] = names {
+        return Ok((numbers(table, name, path)?, 1));
+    }
     let columns = names.iter().map(|name| numbers(table, name, path)).collect::<Result<Vec<_>, _>>()?;
     let rows = (0..table.rows()).flat_map(|row| columns.iter().map(move |column| column[row]));
     Ok((rows.collect(), columns.len()))

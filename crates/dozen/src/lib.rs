@@ -9,6 +9,7 @@
 
 pub use dozen_data as data;
 pub use dozen_generative as generative;
+pub use dozen_graph as graph;
 pub use dozen_kernels as kernels;
 pub use dozen_nn as nn;
 pub use dozen_report as report;

@@ -51,3 +51,13 @@ pub(super) fn core_distances(points: Points<'_>, neighbours: usize) -> Vec<f64> 
     };
     (0..points.len()).into_par_iter().map(of).collect()
 }
+
+pub(super) fn nearest(points: Points<'_>, queries: Points<'_>, count: usize) -> Vec<Vec<(u32, f64)>> {
+    let of = |query: usize| {
+        let distance = |i: usize| (squared_distance(points.point(i), queries.point(query)), i as u32);
+        let mut all: Vec<(f64, u32)> = (0..points.len()).map(distance).collect();
+        all.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        all.iter().take(count).map(|&(squared, i)| (i, squared.sqrt())).collect()
+    };
+    (0..queries.len()).into_par_iter().map(of).collect()
+}

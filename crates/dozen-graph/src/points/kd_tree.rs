@@ -100,6 +100,29 @@ impl<const D: usize> KdTree<D> {
         (0..self.points.len()).into_par_iter().map_init(Vec::new, of).collect()
     }
 
+    /// For each query its `count` nearest points, nearest first, with their distances; ties by index.
+    pub(super) fn nearest(&self, queries: Points<'_>, count: usize) -> Vec<Vec<(u32, f64)>> {
+        let of = |query: usize| {
+            let mut point = [0.0; D];
+            point[..queries.dimension()].copy_from_slice(queries.point(query));
+            let mut nearest = vec![(f64::INFINITY, u32::MAX); count];
+            self.descend(&point, |node, bound| {
+                for j in node.range() {
+                    let found = (squared(&point, &self.points[j]), self.order[j]);
+                    if found < nearest[count - 1] {
+                        let place = nearest.partition_point(|other| *other < found);
+                        nearest[place..].rotate_right(1);
+                        nearest[place] = found;
+                        // Ties beyond the bound are looked at too.
+                        *bound = nearest[count - 1].0.next_up();
+                    }
+                }
+            });
+            nearest.into_iter().map(|(squared, index)| (index, squared.sqrt())).collect()
+        };
+        (0..queries.len()).into_par_iter().map(of).collect()
+    }
+
     /// Calls `visit` for each leaf that lies within the bound, which it may lower, the nearer child first.
     #[inline(always)]
     pub(super) fn descend(&self, point: &[f64; D], mut visit: impl FnMut(&Node<D>, &mut f64)) {

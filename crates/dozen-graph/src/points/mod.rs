@@ -179,3 +179,19 @@ fn core_by_tree<const D: usize>(points: Points<'_>, neighbours: usize) -> Vec<f6
     }
     core
 }
+
+/// For each of `queries`, its `count` nearest of `points`, nearest first, with their distances; ties by index.
+pub(crate) fn nearest_points(points: Points<'_>, queries: Points<'_>, count: usize) -> Vec<Vec<(u32, f64)>> {
+    if points.len() < FEW || points.dimension() > TREE_DIMENSIONS {
+        return dense::nearest(points, queries, count);
+    }
+    with_length!(points, nearest_by_tree(queries, count))
+}
+
+fn nearest_by_tree<const D: usize>(
+    points: Points<'_>,
+    queries: Points<'_>,
+    count: usize,
+) -> Vec<Vec<(u32, f64)>> {
+    KdTree::<D>::new(points).nearest(queries, count)
+}

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use dozen::data::make::GraphKind;
 use dozen::data::{Made, make, write_table};
 use serde_json::json;
 
@@ -21,6 +22,15 @@ pub(crate) struct Arguments {
     /// Bits to a row, for binary-tree
     #[arg(long, default_value_t = 16, value_name = "N")]
     columns: usize,
+    /// The shape, for graph
+    #[arg(long = "kind", value_enum, default_value_t = Shape::Random, value_name = "KIND")]
+    shape: Shape,
+    /// Nodes, for graph
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    nodes: usize,
+    /// Edges, for graphs that are random or rmat
+    #[arg(long, default_value_t = 8000, value_name = "N")]
+    edges: usize,
     /// The file to write: .csv, .tsv, .parquet or .npy
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -40,10 +50,35 @@ enum Kind {
     Rings,
     /// Three well separated clusters
     Blobs,
+    /// Edges u, v with weights uniform in [0, 1)
+    Graph,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy)]
+enum Shape {
+    /// Any two ends
+    Random,
+    /// A square grid
+    Grid,
+    /// Few nodes have most of the edges
+    Rmat,
+    /// All pairs
+    Complete,
+}
+
+impl Shape {
+    fn kind(self) -> GraphKind {
+        match self {
+            Self::Random => GraphKind::Random,
+            Self::Grid => GraphKind::Grid,
+            Self::Rmat => GraphKind::Rmat,
+            Self::Complete => GraphKind::Complete,
+        }
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
-    let Arguments { kind, rows, columns, out } = arguments;
+    let Arguments { kind, rows, columns, shape, nodes, edges, out } = arguments;
     if *rows == 0 || *columns == 0 {
         return Err(Failure::request("--rows and --columns must be at least 1"));
     }
@@ -55,8 +90,9 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         Kind::GaussianMixture => make::gaussian_mixture(*rows, seed),
         Kind::Rings => make::rings(*rows, seed),
         Kind::Blobs => make::blobs(*rows, seed),
+        Kind::Graph => Made { table: make::graph(shape.kind(), *nodes, *edges, seed)?, truth: Vec::new() },
     };
-    let width = table.columns().len();
+    let (rows, width) = (table.rows(), table.columns().len());
     write_table(out, [Ok(table)])?;
     let mut json = json!({ "rows": rows, "columns": width, "out": out.display().to_string() });
     let mut lines = vec![format!("{rows} rows of {width} columns in {}", out.display())];

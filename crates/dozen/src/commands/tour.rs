@@ -7,7 +7,7 @@ use clap::Args;
 use dozen::report::Report;
 use serde_json::{Value, json};
 
-use super::{autoregressive, transport};
+use super::{autoregressive, graph, transport};
 use crate::args::Context;
 use crate::output::{Failure, Results};
 
@@ -30,7 +30,8 @@ pub(crate) struct Stop {
 }
 
 type Family = (&'static str, fn(&Path, &Context) -> Result<Stop, Failure>);
-const FAMILIES: [Family; 2] = [("autoregressive", autoregressive::tour), ("transport", transport::tour)];
+const FAMILIES: [Family; 3] =
+    [("autoregressive", autoregressive::tour), ("transport", transport::tour), ("graph", graph::tour)];
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
