@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use super::kd_tree::{KdTree, squared};
+use super::kd_tree::{Fork, KdTree, LEAF, WIDE};
 use crate::union_find::UnionFind;
 
 /// The points of a node are of several trees.
@@ -42,12 +42,16 @@ struct Known {
 /// left out.
 pub(super) fn boruvka<const D: usize>(tree: &KdTree<D>, core: &[f64]) -> Vec<(u32, u32)> {
     let n = tree.points.len();
+    // Whole leaves, for SIMD; what is added is infinitely far.
+    let padded = n.next_multiple_of(LEAF);
+    let mut core = core.to_vec();
+    core.resize(padded, 0.0);
     let mut search = Search {
         tree,
-        core,
-        least_core: least_core(tree, core),
-        labels: vec![MIXED; tree.nodes.len()],
-        of: (0..n as u32).collect(),
+        core: &core,
+        least_core: by_fork(tree, &least_core(tree, &core)),
+        labels: Vec::new(),
+        of: (0..padded as u32).collect(),
     };
     let mut sets = UnionFind::new(n);
     let mut known = vec![Known { to: NONE, distance: 0.0 }; n];
@@ -67,7 +71,7 @@ pub(super) fn boruvka<const D: usize>(tree: &KdTree<D>, core: &[f64]) -> Vec<(u3
         edges.extend(
             chosen.iter().filter(|exit| sets.join(exit.from, exit.to)).map(|exit| (exit.from, exit.to)),
         );
-        for (node, of) in search.of.iter_mut().enumerate() {
+        for (node, of) in search.of[..n].iter_mut().enumerate() {
             *of = sets.find(node as u32);
         }
     }
@@ -87,27 +91,42 @@ fn least_core<const D: usize>(tree: &KdTree<D>, core: &[f64]) -> Vec<f64> {
     least
 }
 
+/// What is known of nodes, as forks have them.
+fn by_fork<T: Copy + Default, const D: usize>(tree: &KdTree<D>, of_nodes: &[T]) -> Vec<[T; WIDE]> {
+    let gather = |fork: &Fork<D>| {
+        let mut values = [T::default(); WIDE];
+        for lane in 0..fork.count {
+            values[lane] = of_nodes[fork.nodes[lane] as usize];
+        }
+        values
+    };
+    tree.forks.iter().map(gather).collect()
+}
+
 struct Search<'a, const D: usize> {
     tree: &'a KdTree<D>,
     core: &'a [f64],
-    least_core: Vec<f64>,
-    /// The tree that all points of a node are of, or `MIXED`.
-    labels: Vec<u32>,
+    /// The least core distance in each box of each fork.
+    least_core: Vec<[f64; WIDE]>,
+    /// The tree that all points of such a box are of, or `MIXED`.
+    labels: Vec<[u32; WIDE]>,
     /// The tree that each point is of.
     of: Vec<u32>,
 }
 
 impl<const D: usize> Search<'_, D> {
     fn label(&mut self) {
+        let mut labels = vec![MIXED; self.tree.nodes.len()];
         for (index, node) in self.tree.nodes.iter().enumerate().rev() {
-            self.labels[index] = if node.is_leaf() {
+            labels[index] = if node.is_leaf() {
                 let of = &self.of[node.range()];
                 if of.iter().all(|tree| *tree == of[0]) { of[0] } else { MIXED }
             } else {
-                let [a, b] = [self.labels[index + 1], self.labels[node.second as usize]];
+                let [a, b] = [labels[index + 1], labels[node.second as usize]];
                 if a == b { a } else { MIXED }
             };
         }
+        self.labels = by_fork(self.tree, &labels);
     }
 
     /// For each tree, the exit of its points that know one still; and where a point that does not might know better, a
@@ -175,55 +194,80 @@ impl<const D: usize> Search<'_, D> {
 
     /// The nearest point of another tree that is nearer than a bound; or that there is none.
     fn nearest(&self, from: u32, bound: f64) -> Known {
+        pulp::Arch::new().dispatch(Nearest { search: self, from, bound })
+    }
+
+    /// A point against those of a leaf: takes the nearest of another tree, if it is nearer than what is known.
+    #[inline(always)]
+    fn meet(&self, i: usize, leaf: usize, best: &mut Known) {
+        let own = self.of[i];
+        let mut distances = self.tree.leaf_distances(leaf, &self.tree.points[i]);
+        let start = leaf * LEAF;
+        let (of, core) = (&self.of[start..start + LEAF], &self.core[start..start + LEAF]);
+        let mut least = f64::INFINITY;
+        for lane in 0..LEAF {
+            let distance = if core[lane] > distances[lane] { core[lane] } else { distances[lane] };
+            distances[lane] = if of[lane] == own { f64::INFINITY } else { distance };
+            least = if distances[lane] < least { distances[lane] } else { least };
+        }
+        if least < best.distance {
+            let mut lane = 0;
+            while distances[lane] > least {
+                lane += 1;
+            }
+            *best = Known { to: (start + lane) as u32, distance: least };
+        }
+    }
+
+    #[inline(always)]
+    fn nearest_in(&self, from: u32, bound: f64) -> Known {
         let i = from as usize;
         let (point, own, own_core) = (&self.tree.points[i], self.of[i], self.core[i]);
         let mut best = Known { to: NONE, distance: bound };
         if own_core >= bound {
             return best;
         }
-        let mut stack = [(0.0, 0_u32); 64];
-        let mut height = 1;
-        while height > 0 {
-            height -= 1;
-            let (distance, index) = stack[height];
-            if distance >= best.distance {
-                continue;
-            }
-            let node = &self.tree.nodes[index as usize];
-            if node.is_leaf() {
-                for j in node.range() {
-                    if self.of[j] != own {
-                        let distance = squared(point, &self.tree.points[j]);
-                        let distance = if self.core[j] > distance { self.core[j] } else { distance };
-                        if distance < best.distance {
-                            best = Known { to: j as u32, distance };
-                        }
-                    }
-                }
-                if best.distance <= own_core {
-                    // Nothing is nearer than the point's own core distance.
-                    best.distance = own_core;
-                    return best;
-                }
-                continue;
-            }
-            let children = [index + 1, node.second];
-            let distances = children.map(|child| {
-                if self.labels[child as usize] == own {
-                    return f64::INFINITY;
-                }
-                let distance = self.tree.nodes[child as usize].distance(point);
-                distance.max(self.least_core[child as usize])
-            });
-            let nearer = usize::from(distances[1] < distances[0]);
-            for child in [1 - nearer, nearer] {
-                if distances[child] < best.distance {
-                    stack[height] = (distances[child], children[child]);
-                    height += 1;
-                }
-            }
+        // What shares the leaf is near, and leaves little of the tree to look at.
+        let mut bound = bound;
+        if bound == f64::INFINITY {
+            self.meet(i, i / LEAF, &mut best);
+            bound = if best.distance > own_core { best.distance } else { 0.0 };
         }
+        self.tree.descend(
+            point,
+            bound,
+            #[inline(always)]
+            |fork, distances| {
+                let (labels, core) = (&self.labels[fork], &self.least_core[fork]);
+                for lane in 0..WIDE {
+                    let distance = if core[lane] > distances[lane] { core[lane] } else { distances[lane] };
+                    distances[lane] = if labels[lane] == own { f64::INFINITY } else { distance };
+                }
+            },
+            #[inline(always)]
+            |leaf, bound| {
+                self.meet(i, leaf, &mut best);
+                // Nothing is nearer than the point's own core distance.
+                *bound = if best.distance > own_core { best.distance } else { 0.0 };
+            },
+        );
         best.distance = best.distance.max(own_core);
         best
+    }
+}
+
+/// [`Search::nearest_in`], compiled for the best instruction set.
+struct Nearest<'a, const D: usize> {
+    search: &'a Search<'a, D>,
+    from: u32,
+    bound: f64,
+}
+
+impl<const D: usize> pulp::WithSimd for Nearest<'_, D> {
+    type Output = Known;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> Known {
+        self.search.nearest_in(self.from, self.bound)
     }
 }
