@@ -24,15 +24,9 @@ impl UnionFind {
         }
     }
 
-    /// The same without halving, for many readers at once.
-    pub(crate) fn root(&self, mut node: u32) -> u32 {
-        loop {
-            let parent = self.parents[node as usize];
-            if parent == node {
-                return node;
-            }
-            node = parent;
-        }
+    /// What stands for the set, if nothing was joined since [`UnionFind::flatten`]; for many readers at once.
+    pub(crate) fn flat(&self, node: u32) -> u32 {
+        self.parents[node as usize]
     }
 
     /// Joins two sets; whether they were two. The root that a hash puts first stays, which keeps trees as low as random
