@@ -32,13 +32,12 @@ impl<'a, W: Weight> Graph<'a, W> {
         if nodes >= u32::MAX as usize || count >= u32::MAX as usize {
             return Err(Error::Shape(format!("{nodes} nodes and {count} edges are more than 32 bits count")));
         }
-        let outside = |ends: &[u32]| ends.par_iter().position_first(|&node| node as usize >= nodes);
         for ends in [sources, targets] {
-            if let Some(edge) = outside(ends) {
+            if let Some(edge) = first(ends, |&node| node as usize >= nodes) {
                 return Err(Error::NoSuchNode { edge, node: u64::from(ends[edge]), nodes });
             }
         }
-        if let Some(edge) = weights.par_iter().position_first(|weight| weight.key().is_none()) {
+        if let Some(edge) = first(weights, |weight| weight.key().is_none()) {
             return Err(Error::NotANumber { edge });
         }
         Ok(Self { nodes, sources, targets, weights })
@@ -68,4 +67,14 @@ impl<'a, W: Weight> Graph<'a, W> {
     pub(crate) fn key(&self, edge: usize) -> u64 {
         self.weights[edge].key().unwrap_or(u64::MAX)
     }
+}
+
+/// The first place where something holds. Nearly always nowhere, which is what parts are looked through for first.
+fn first<T: Sync>(values: &[T], holds: impl Fn(&T) -> bool + Sync) -> Option<usize> {
+    const PART: usize = 1 << 14;
+    let in_part = |(part, values): (usize, &[T])| {
+        let any = values.iter().fold(false, |any, value| any | holds(value));
+        if any { values.iter().position(&holds).map(|place| part * PART + place) } else { None }
+    };
+    values.par_chunks(PART).enumerate().find_map_first(in_part)
 }
