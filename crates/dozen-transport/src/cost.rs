@@ -226,3 +226,46 @@ impl Cost for PointCost<'_> {
         row
     }
 }
+
+/// Distances along the shorter arc of a circle, to a power: with [`exact`](crate::exact) it gives plan and prices there, where
+/// [`Line::circle_cost`](crate::Line::circle_cost) gives the value alone in `O(n log n)`.
+#[derive(Clone, Copy, Debug)]
+pub struct CircleCost<'a> {
+    first: &'a [f64],
+    second: &'a [f64],
+    period: f64,
+    power: f64,
+}
+
+impl<'a> CircleCost<'a> {
+    /// Positions on a circle of circumference `period`, from any turn of it.
+    ///
+    /// # Errors
+    /// When a position is not finite, the period not positive or the power below 1.
+    pub fn new(first: &'a [f64], second: &'a [f64], period: f64, power: f64) -> Result<Self, Error> {
+        check(first, 1, "coordinate")?;
+        check(second, 1, "coordinate")?;
+        if !(period > 0.0 && period.is_finite()) {
+            return Err(Error::Setting { what: "the period", value: period });
+        }
+        if !(power >= 1.0 && power.is_finite()) {
+            return Err(Error::Shape(format!("a power of {power} is not at least 1")));
+        }
+        Ok(Self { first, second, period, power })
+    }
+}
+
+impl Cost for CircleCost<'_> {
+    fn sizes(&self) -> (usize, usize) {
+        (self.first.len(), self.second.len())
+    }
+
+    fn row<'a>(&'a self, i: usize, buffer: &'a mut [f64]) -> &'a [f64] {
+        let row = &mut buffer[..self.second.len()];
+        for (cost, y) in row.iter_mut().zip(self.second) {
+            let arc = (self.first[i] - y).rem_euclid(self.period);
+            *cost = arc.min(self.period - arc).powf(self.power);
+        }
+        row
+    }
+}

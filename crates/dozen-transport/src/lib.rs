@@ -32,7 +32,7 @@ mod vector;
 
 pub use barycenter::{FixedBarycenter, FreeBarycenter, Measure, fixed_barycenter, free_barycenter};
 pub use certificate::Certificate;
-pub use cost::{Cost, Distance, Matrix, PointCost, Points};
+pub use cost::{CircleCost, Cost, Distance, Matrix, PointCost, Points};
 pub use error::Error;
 pub use exact::{Flow, Plan, Prices, exact, exact_from};
 pub use line::{Line, LinePlan, line_plan, wasserstein_1d};

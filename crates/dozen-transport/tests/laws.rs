@@ -128,6 +128,9 @@ proptest! {
         let (first, second) = (Line::new(&turned(&x), &a).unwrap(), Line::new(&turned(&y), &b).unwrap());
         let cost = first.circle_cost(&second, power, 7.0).unwrap();
         prop_assert!((cost - plan.value).abs() < 1e-9, "{cost} {}", plan.value);
+        let (x, y) = (turned(&x), turned(&y));
+        let on_circle = exact(&a, &b, &CircleCost::new(&x, &y, 7.0, power).unwrap()).unwrap();
+        prop_assert!((on_circle.value - cost).abs() < 1e-9 && on_circle.certificate.gap.abs() < 1e-9);
     }
 
     #[test]
