@@ -12,6 +12,7 @@
 //! # Ok::<(), dozen_graph::Error>(())
 //! ```
 
+mod adjacency;
 mod cluster;
 mod error;
 mod graph;

@@ -1,5 +1,6 @@
 //! What is true of spanning trees: the properties of cuts and cycles, uniqueness, the second-best tree, bottlenecks.
 
+use crate::adjacency::Adjacency;
 use crate::union_find::UnionFind;
 use crate::{Forest, Graph, Weight};
 
@@ -200,21 +201,7 @@ pub fn membership<W: Weight>(graph: Graph<'_, W>) -> Vec<Membership> {
 
 /// The links without which a part falls apart (Tarjan 1974), by a search whose stack is on the heap.
 fn bridges(nodes: usize, links: &[([u32; 2], u32)]) -> Vec<usize> {
-    let mut starts = vec![0; nodes + 1];
-    for node in links.iter().flat_map(|(ends, _)| ends) {
-        starts[*node as usize + 1] += 1;
-    }
-    for node in 0..nodes {
-        starts[node + 1] += starts[node];
-    }
-    let mut next = starts.clone();
-    let mut list = vec![(0, 0); 2 * links.len()];
-    for (link, &([a, b], _)) in links.iter().enumerate() {
-        for (from, to) in [(a, b), (b, a)] {
-            list[next[from as usize]] = (to as usize, link);
-            next[from as usize] += 1;
-        }
-    }
+    let adjacency = Adjacency::new(nodes, links.iter().map(|&([a, b], _)| (a, b)));
     let mut seen = vec![usize::MAX; nodes];
     let mut low = vec![0; nodes];
     let (mut found, mut clock) = (Vec::new(), 0);
@@ -223,16 +210,16 @@ fn bridges(nodes: usize, links: &[([u32; 2], u32)]) -> Vec<usize> {
             continue;
         }
         // A node, the link that it was reached by, and the next of its links.
-        let mut stack = vec![(start, usize::MAX, starts[start])];
+        let mut stack = vec![(start, usize::MAX, 0)];
         (seen[start], low[start], clock) = (clock, clock, clock + 1);
         while let Some(top) = stack.last_mut() {
             let (node, by, place) = *top;
-            if place < starts[node + 1] {
+            if let Some(&(to, link)) = adjacency.of(node as u32).get(place) {
                 top.2 += 1;
-                let (to, link) = list[place];
+                let (to, link) = (to as usize, link as usize);
                 if seen[to] == usize::MAX {
                     (seen[to], low[to], clock) = (clock, clock, clock + 1);
-                    stack.push((to, link, starts[to]));
+                    stack.push((to, link, 0));
                 } else if link != by {
                     low[node] = low[node].min(seen[to]);
                 }

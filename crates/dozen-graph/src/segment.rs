@@ -3,6 +3,7 @@
 
 use rayon::prelude::*;
 
+use crate::adjacency::Adjacency;
 use crate::union_find::UnionFind;
 use crate::{Algorithm, Error, Graph, minimum_spanning_forest};
 
@@ -186,18 +187,8 @@ pub fn felzenszwalb(
             sizes[sets.find(a) as usize] = size_a + size_b;
         }
     }
-    let mut numbers = vec![u32::MAX; pixels];
-    let mut segments = 0;
-    let label = |pixel: u32| {
-        let number = &mut numbers[sets.find(pixel) as usize];
-        if *number == u32::MAX {
-            *number = segments;
-            segments += 1;
-        }
-        *number
-    };
-    let labels = (0..pixels as u32).map(label).collect();
-    Segmentation { labels, segments: segments as usize }
+    let (labels, segments) = sets.labels();
+    Segmentation { labels, segments }
 }
 
 /// Smooths an image along the minimum spanning tree of its pixels, which crosses strong borders last: each value becomes the
@@ -240,33 +231,17 @@ fn rooted(
     targets: &[u32],
     value: impl Fn(usize) -> f64,
 ) -> (Vec<u32>, Vec<u32>, Vec<f64>) {
-    let mut starts = vec![0_u32; nodes + 1];
-    for &edge in tree {
-        for end in [sources[edge as usize], targets[edge as usize]] {
-            starts[end as usize + 1] += 1;
-        }
-    }
-    for node in 0..nodes {
-        starts[node + 1] += starts[node];
-    }
-    let mut next = starts.clone();
-    let mut list = vec![(0, 0); 2 * tree.len()];
-    for &edge in tree {
-        let (a, b) = (sources[edge as usize], targets[edge as usize]);
-        for (from, to) in [(a, b), (b, a)] {
-            list[next[from as usize] as usize] = (to, edge);
-            next[from as usize] += 1;
-        }
-    }
+    let ends = |&edge: &u32| (sources[edge as usize], targets[edge as usize]);
+    let adjacency = Adjacency::new(nodes, tree.iter().map(ends));
     let (mut order, mut parents, mut values) = (vec![0], vec![0; nodes], vec![1.0; nodes]);
     let mut place = 0;
     while place < order.len() {
         let node = order[place];
         place += 1;
-        for &(to, edge) in &list[starts[node as usize] as usize..starts[node as usize + 1] as usize] {
+        for &(to, link) in adjacency.of(node) {
             if to != parents[node as usize] {
                 parents[to as usize] = node;
-                values[to as usize] = value(edge as usize);
+                values[to as usize] = value(tree[link as usize] as usize);
                 order.push(to);
             }
         }

@@ -49,4 +49,21 @@ impl UnionFind {
             self.parents[node as usize] = root;
         }
     }
+
+    /// The number of each element's set, sets being numbered as their first elements come; and how many there are.
+    pub(crate) fn labels(&mut self) -> (Vec<u32>, usize) {
+        let elements = self.parents.len();
+        let mut numbers = vec![u32::MAX; elements];
+        let mut sets = 0;
+        let label = |element: u32| {
+            let number = &mut numbers[self.find(element) as usize];
+            if *number == u32::MAX {
+                *number = sets;
+                sets += 1;
+            }
+            *number
+        };
+        let labels = (0..elements as u32).map(label).collect();
+        (labels, sets as usize)
+    }
 }

@@ -107,9 +107,7 @@ pub fn fixed_barycenter(
             "a barycentre on {n} points needs {n} weights of each and {n} x {n} costs"
         )));
     }
-    if !(epsilon > 0.0 && epsilon.is_finite()) {
-        return Err(Error::Setting { what: "epsilon", value: epsilon });
-    }
+    Error::check_positive("epsilon", epsilon)?;
     let mut logarithms = Vec::with_capacity(weights.len());
     for (weights, _) in weights {
         let sum = checked_sum(weights, "first")?;
@@ -119,7 +117,7 @@ pub fn fixed_barycenter(
     let transposed: Vec<f64> = (0..n * n).map(|index| exponents[index % n * n + index / n]).collect();
     let mut arriving = vec![vec![0.0; n]; weights.len()];
     let mut result = vec![0.0; n];
-    let mut error = f64::INFINITY;
+    let (mut error, mut done) = (f64::INFINITY, 0);
     for round in 1..=rounds {
         let mut mean = vec![0.0; n];
         let mut sums = Vec::with_capacity(weights.len());
@@ -138,15 +136,14 @@ pub fn fixed_barycenter(
         let fresh: Vec<f64> = mean.iter().map(|log| log.exp()).collect();
         error = fresh.iter().zip(&result).map(|(a, b)| (a - b).abs()).sum();
         result = fresh;
+        done = round;
         if error <= tolerance {
-            let total: f64 = result.iter().sum();
-            let weights = result.iter().map(|weight| weight / total).collect();
-            return Ok(FixedBarycenter { weights, error, converged: true, rounds: round });
+            break;
         }
     }
     let total: f64 = result.iter().sum();
     let weights = result.iter().map(|weight| weight / total).collect();
-    Ok(FixedBarycenter { weights, error, converged: false, rounds })
+    Ok(FixedBarycenter { weights, error, converged: error <= tolerance, rounds: done })
 }
 
 fn shares(given: impl Iterator<Item = f64>) -> Result<Vec<f64>, Error> {

@@ -1,6 +1,8 @@
 //! Costs: a matrix, or distances between points worked out when asked for, so that memory grows with the points and not
 //! with their pairs.
 
+use rayon::prelude::*;
+
 use crate::Error;
 use crate::vector::vectorized;
 
@@ -11,6 +13,16 @@ pub trait Cost: Sync {
 
     /// All costs from point `i`: the matrix's own row, or worked out into `buffer`, which has room for them.
     fn row<'a>(&'a self, i: usize, buffer: &'a mut [f64]) -> &'a [f64];
+
+    /// All costs, row by row.
+    fn to_matrix(&self) -> Vec<f64> {
+        let (n, m) = self.sizes();
+        let mut all = vec![0.0; n * m];
+        let fill =
+            |buffer: &mut Vec<f64>, (i, row): (usize, &mut [f64])| row.copy_from_slice(self.row(i, buffer));
+        all.par_chunks_mut(m.max(1)).enumerate().for_each_init(|| vec![0.0; m], fill);
+        all
+    }
 }
 
 /// Costs in memory, row by row.
@@ -26,7 +38,7 @@ impl<'a> Matrix<'a> {
     /// # Errors
     /// When the values are not whole rows, or not finite.
     pub fn new(values: &'a [f64], columns: usize) -> Result<Self, Error> {
-        check(values, columns, "cost")?;
+        check_rows(values, columns, "cost")?;
         Ok(Self { values, columns })
     }
 }
@@ -54,7 +66,7 @@ impl<'a> Points<'a> {
     /// # Errors
     /// When the values are not whole points, or not finite.
     pub fn new(values: &'a [f64], dimension: usize) -> Result<Self, Error> {
-        check(values, dimension, "coordinate")?;
+        check_rows(values, dimension, "coordinate")?;
         Ok(Self { values, dimension })
     }
 
@@ -90,7 +102,8 @@ impl<'a> Points<'a> {
     }
 }
 
-fn check(values: &[f64], width: usize, what: &'static str) -> Result<(), Error> {
+/// Values must be finite, and whole rows.
+pub(crate) fn check_rows(values: &[f64], width: usize, what: &'static str) -> Result<(), Error> {
     if width == 0 || !values.len().is_multiple_of(width) {
         return Err(Error::Shape(format!("{} {what}s are not whole rows of {width}", values.len())));
     }
@@ -148,9 +161,9 @@ impl<'a> PointCost<'a> {
             let (a, b) = (first.dimension, second.dimension);
             return Err(Error::Shape(format!("the first side has {a} coordinates a point, the second {b}")));
         }
-        let order = if let Distance::Minkowski(p) = distance { p } else { 1.0 };
-        if let Some(bad) = [power, order].into_iter().find(|p| !(*p >= 1.0 && p.is_finite())) {
-            return Err(Error::Shape(format!("a power of {bad} is not at least 1")));
+        Error::check_power(power)?;
+        if let Distance::Minkowski(order) = distance {
+            Error::check_power(order)?;
         }
         let count = second.len();
         let column = |coordinate: usize| (0..count).map(move |point| second.point(point)[coordinate]);
@@ -243,14 +256,10 @@ impl<'a> CircleCost<'a> {
     /// # Errors
     /// When a position is not finite, the period not positive or the power below 1.
     pub fn new(first: &'a [f64], second: &'a [f64], period: f64, power: f64) -> Result<Self, Error> {
-        check(first, 1, "coordinate")?;
-        check(second, 1, "coordinate")?;
-        if !(period > 0.0 && period.is_finite()) {
-            return Err(Error::Setting { what: "the period", value: period });
-        }
-        if !(power >= 1.0 && power.is_finite()) {
-            return Err(Error::Shape(format!("a power of {power} is not at least 1")));
-        }
+        check_rows(first, 1, "coordinate")?;
+        check_rows(second, 1, "coordinate")?;
+        Error::check_positive("the period", period)?;
+        Error::check_power(power)?;
         Ok(Self { first, second, period, power })
     }
 }

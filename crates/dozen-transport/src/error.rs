@@ -67,6 +67,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// A setting must be a positive number.
+    pub(crate) fn check_positive(what: &'static str, value: f64) -> Result<(), Self> {
+        if value > 0.0 && value.is_finite() { Ok(()) } else { Err(Self::Setting { what, value }) }
+    }
+
+    /// A power must be a number from one up.
+    pub(crate) fn check_power(power: f64) -> Result<(), Self> {
+        if power >= 1.0 && power.is_finite() {
+            return Ok(());
+        }
+        Err(Self::Shape(format!("a power of {power} is not at least 1")))
+    }
+
     /// The same of the second side, where what found it knows one side only.
     #[must_use]
     pub fn of_second(self) -> Self {

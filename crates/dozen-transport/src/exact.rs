@@ -6,7 +6,7 @@
 //! was, until there are none: then the prices are a certificate over all arcs (column generation; the shortlists of
 //! Gottschlich and Schuhmacher 2014 made exact). The guesses come from the same problem on some of the points.
 
-use crate::masses::Masses;
+use crate::masses::{Masses, check_counts};
 use crate::simplex::{Arc, Simplex};
 use crate::vector::{greatest_magnitude, least_difference, vectorized};
 use crate::{Certificate, Cost, Error};
@@ -75,11 +75,7 @@ pub fn exact_from<C: Cost>(a: &[f64], b: &[f64], cost: &C, prices: Prices<'_>) -
 
 fn solve<C: Cost>(a: &[f64], b: &[f64], cost: &C, start: Option<Prices<'_>>) -> Result<Plan, Error> {
     let (n, m) = cost.sizes();
-    for (side, points, weights) in [("first", n, a.len()), ("second", m, b.len())] {
-        if points != weights {
-            return Err(Error::Weights { side, points, weights });
-        }
-    }
+    check_counts((n, m), a, b)?;
     let masses = Masses::new(a, b)?;
     let problem = Problem {
         cost,
@@ -93,24 +89,41 @@ fn solve<C: Cost>(a: &[f64], b: &[f64], cost: &C, start: Option<Prices<'_>>) -> 
     let (mut f, g) = simplex.prices(n);
     // Each price as high as the others allow, which takes away what the tolerance left.
     let mut buffer = vec![0.0; m];
+    let mut infeasibility = 0.0_f64;
     for (i, f) in f.iter_mut().enumerate() {
-        *f = least_difference(cost.row(i, &mut buffer), &g);
+        let costs = cost.row(i, &mut buffer);
+        *f = least_difference(costs, &g);
+        infeasibility = costs.iter().zip(&g).fold(infeasibility, |most, (c, g)| most.max(*f + g - c));
     }
-    let (mut flows, artificial) = simplex.flows();
+    let (flows, artificial) = simplex.flows();
     debug_assert_eq!(artificial, 0, "every pair of points has an arc");
-    let unit = 1.0 / masses.total as f64;
-    flows.sort_by_key(|(arc, _)| (arc.source, arc.target));
-    let value = flows.iter().map(|(arc, units)| *units as f64 * unit * arc.cost).sum();
-    let flow = |(arc, units): (Arc, i64)| Flow {
-        from: arc.source as usize,
-        to: arc.target as usize - n,
-        mass: units as f64 * unit,
-    };
-    let flows: Vec<Flow> = flows.into_iter().map(flow).collect();
-    let share = |units: &[i64]| -> Vec<f64> { units.iter().map(|&u| u as f64 * unit).collect() };
-    let (p, q) = (share(&problem.supply), share(&problem.demand));
-    let certificate = Certificate::new(value, &p, &q, &f, &g, cost);
-    Ok(Plan { value, flows, f, g, certificate, pivots: simplex.pivots })
+    let units = [&problem.supply[..], &problem.demand];
+    Ok(Plan::new(flows, units, masses.total, (f, g), infeasibility, simplex.pivots))
+}
+
+impl Plan {
+    /// Of flows, supplies and demands in units of which there are `total`.
+    pub(crate) fn new(
+        mut flows: Vec<(Arc, i64)>,
+        units: [&[i64]; 2],
+        total: i64,
+        (f, g): (Vec<f64>, Vec<f64>),
+        infeasibility: f64,
+        pivots: u64,
+    ) -> Self {
+        let unit = 1.0 / total as f64;
+        flows.sort_by_key(|(arc, _)| (arc.source, arc.target));
+        let value = flows.iter().map(|(arc, units)| *units as f64 * unit * arc.cost).sum();
+        let flow = |(arc, units): (Arc, i64)| Flow {
+            from: arc.source as usize,
+            to: arc.target as usize - f.len(),
+            mass: units as f64 * unit,
+        };
+        let flows: Vec<Flow> = flows.into_iter().map(flow).collect();
+        let [p, q] = units.map(|units| units.iter().map(|&u| u as f64 * unit).collect::<Vec<f64>>());
+        let certificate = Certificate::new(value, [&p, &q], [&f, &g], infeasibility);
+        Self { value, flows, f, g, certificate, pivots }
+    }
 }
 
 /// The problem on some of the points.
@@ -136,8 +149,6 @@ const SMALL: usize = 96;
 const COARSER: usize = 3;
 /// Arcs of each point to start with.
 const SHORTLIST: usize = 8;
-/// Arcs missed by one row in this many are reason enough to go on with them.
-const PARTS: usize = 1;
 /// Arcs of each point that a look through all costs adds at most.
 const ADDED: usize = 8;
 
@@ -173,7 +184,8 @@ impl<C: Cost> Problem<'_, C> {
             for _ in 0..n {
                 self.missing(row, f[row], &g, tolerance, &mut buffer, &mut arcs);
                 row = (row + 1) % n;
-                if arcs.len() > n / PARTS {
+                // As many as there are rows are reason enough to go on with them.
+                if arcs.len() > n {
                     break;
                 }
             }

@@ -1,6 +1,7 @@
 //! One dimension, where the cheapest plan keeps the order of the points (Villani 2003, theorem 2.18), and the circle, where
 //! it does so from some point on (Delon, Salomon and Sobolevskii 2010).
 
+use crate::cost::check_rows;
 use crate::masses::{Masses, checked_sum};
 use crate::{Error, Flow};
 
@@ -47,7 +48,7 @@ impl Line {
     /// # Errors
     /// When the power is below one.
     pub fn cost(&self, other: &Self, power: f64) -> Result<f64, Error> {
-        check_power(power)?;
+        Error::check_power(power)?;
         if self.sums.is_empty() && other.sums.is_empty() && self.positions.len() == other.positions.len() {
             let pairs = self.positions.iter().zip(&other.positions);
             let sum: f64 = pairs.map(|(x, y)| raise((x - y).abs(), power)).sum();
@@ -62,7 +63,7 @@ impl Line {
     /// # Errors
     /// When the power is below one.
     pub fn certified_cost(&self, other: &Self, power: f64) -> Result<(f64, f64), Error> {
-        check_power(power)?;
+        Error::check_power(power)?;
         let (x, y) = (&self.positions, &other.positions);
         let (mut i, mut j, mut t) = (0, 0, 0.0);
         let mut distance = raise((x[0] - y[0]).abs(), power);
@@ -94,10 +95,8 @@ impl Line {
     /// # Errors
     /// When the power is below one, or the period is not positive.
     pub fn circle_cost(&self, other: &Self, power: f64, period: f64) -> Result<f64, Error> {
-        check_power(power)?;
-        if !(period > 0.0 && period.is_finite()) {
-            return Err(Error::Setting { what: "the period", value: period });
-        }
+        Error::check_power(power)?;
+        Error::check_positive("the period", period)?;
         let (first, second) = (self.wound(period), other.wound(period));
         // Convex in the mass that crosses the point zero, and piecewise linear: a golden section finds its least value.
         let cost = |crossing: f64| first.shifted_cost(&second, crossing, period, power);
@@ -197,7 +196,7 @@ pub struct LinePlan {
 /// # Errors
 /// As [`wasserstein_1d`].
 pub fn line_plan(x: &[f64], a: &[f64], y: &[f64], b: &[f64], power: f64) -> Result<LinePlan, Error> {
-    check_power(power)?;
+    Error::check_power(power)?;
     check_points(x, a, "first")?;
     check_points(y, b, "second")?;
     let masses = Masses::new(a, b)?;
@@ -264,21 +263,11 @@ fn raise(length: f64, power: f64) -> f64 {
     }
 }
 
-fn check_power(power: f64) -> Result<(), Error> {
-    if power >= 1.0 && power.is_finite() {
-        return Ok(());
-    }
-    Err(Error::Shape(format!("a power of {power} is not at least 1")))
-}
-
 fn check_points(values: &[f64], weights: &[f64], side: &'static str) -> Result<(), Error> {
     if values.len() != weights.len() {
         return Err(Error::Weights { side, points: values.len(), weights: weights.len() });
     }
-    match values.iter().position(|value| !value.is_finite()) {
-        Some(position) => Err(Error::NotFinite { what: "coordinate", position, value: values[position] }),
-        None => Ok(()),
-    }
+    check_rows(values, 1, "coordinate")
 }
 
 /// A whole number that sorts as the float does.

@@ -35,6 +35,16 @@ fn greatest_common_divisor(mut a: i64, mut b: i64) -> i64 {
     a
 }
 
+/// Weights must be as many as the points of each side.
+pub(crate) fn check_counts((n, m): (usize, usize), a: &[f64], b: &[f64]) -> Result<(), Error> {
+    for (side, points, weights) in [("first", n, a.len()), ("second", m, b.len())] {
+        if points != weights {
+            return Err(Error::Weights { side, points, weights });
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn checked_sum(weights: &[f64], side: &'static str) -> Result<f64, Error> {
     if weights.is_empty() {
         return Err(Error::Empty { side });

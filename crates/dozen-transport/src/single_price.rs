@@ -28,8 +28,7 @@ pub fn single_price<C: Cost>(p: &[f64], q: &[f64], cost: &C) -> Result<SinglePri
     if n != m {
         return Err(Error::Shape(format!("one price needs the same points on both sides, not {n} and {m}")));
     }
-    let mut buffer = vec![0.0; n];
-    let mut costs: Vec<f64> = (0..n).flat_map(|i| cost.row(i, &mut buffer).to_vec()).collect();
+    let mut costs = cost.to_matrix();
     if costs.iter().any(|c| *c < 0.0) || (0..n).any(|i| costs[i * n + i] != 0.0) {
         return Err(Error::Shape(
             "one price needs costs that are zero from a point to itself, and never negative".into(),

@@ -12,7 +12,7 @@
 
 use rayon::prelude::*;
 
-use crate::masses::checked_sum;
+use crate::masses::{check_counts, checked_sum};
 use crate::vector::{LANES, dot, exp, greatest_magnitude, lane_dot, least_difference, vectorized};
 use crate::{Cost, Error};
 
@@ -84,16 +84,9 @@ impl Sinkhorn {
     /// When weights are not as many as points, negative, not finite or all zero, or `epsilon` or `reach` is not positive.
     pub fn solve<C: Cost>(&self, a: &[f64], b: &[f64], cost: &C) -> Result<Entropic, Error> {
         let (n, m) = cost.sizes();
-        for (side, points, weights) in [("first", n, a.len()), ("second", m, b.len())] {
-            if points != weights {
-                return Err(Error::Weights { side, points, weights });
-            }
-        }
-        for (what, value) in [("epsilon", self.epsilon), ("reach", self.reach.unwrap_or(1.0))] {
-            if !(value > 0.0 && value.is_finite()) {
-                return Err(Error::Setting { what, value });
-            }
-        }
+        check_counts((n, m), a, b)?;
+        Error::check_positive("epsilon", self.epsilon)?;
+        Error::check_positive("reach", self.reach.unwrap_or(1.0))?;
         let share = |weights: &[f64], side| -> Result<Vec<f64>, Error> {
             let sum = checked_sum(weights, side)?;
             let whole = if self.reach.is_some() { 1.0 } else { sum };

@@ -81,8 +81,8 @@ pub fn max_sliced(
     let mut direction = directions[best * dimension..(best + 1) * dimension].to_vec();
     let mut cost = costs[best];
     let mut step = 1.0;
+    let mut gradient = gradient_along(x, a, y, b, &direction, power)?;
     for _ in 0..200 {
-        let gradient = gradient_along(x, a, y, b, &direction, power)?;
         let length = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
         if length == 0.0 || step < 1e-9 {
             break;
@@ -93,6 +93,7 @@ pub fn max_sliced(
         let found = costs_along(x, a, y, b, &trial, power)?[0];
         if found > cost {
             (cost, direction, step) = (found, trial, step * 1.5);
+            gradient = gradient_along(x, a, y, b, &direction, power)?;
         } else {
             step *= 0.5;
         }

@@ -2,7 +2,7 @@
 
 use crate::masses::Masses;
 use crate::simplex::{Arc, Simplex};
-use crate::{Certificate, Error, Flow, Plan};
+use crate::{Error, Plan};
 
 /// A way that mass may take.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,21 +60,8 @@ pub fn exact_sparse(a: &[f64], b: &[f64], routes: &[Route]) -> Result<Plan, Erro
     for (price, highest) in f.iter_mut().zip(highest).filter(|(_, highest)| highest.is_finite()) {
         *price = highest;
     }
-    let unit = 1.0 / masses.total as f64;
-    let flow = |(arc, units): &(Arc, i64)| Flow {
-        from: arc.source as usize,
-        to: arc.target as usize - n,
-        mass: *units as f64 * unit,
-    };
-    let value = flows.iter().map(|(arc, units)| *units as f64 * unit * arc.cost).sum();
     let infeasibility =
         routes.iter().fold(0.0_f64, |most, route| most.max(f[route.from] + g[route.to] - route.cost));
-    let earned = |masses: &[i64], prices: &[f64]| -> f64 {
-        masses.iter().zip(prices).map(|(&units, price)| units as f64 * unit * price).sum()
-    };
-    let dual = earned(&masses.first, &f) + earned(&masses.second, &g);
-    let certificate = Certificate { primal: value, dual, gap: value - dual, infeasibility };
-    let mut flows: Vec<Flow> = flows.iter().map(flow).collect();
-    flows.sort_by_key(|flow| (flow.from, flow.to));
-    Ok(Plan { value, flows, f, g, certificate, pivots: simplex.pivots })
+    let units = [&masses.first[..], &masses.second];
+    Ok(Plan::new(flows, units, masses.total, (f, g), infeasibility, simplex.pivots))
 }

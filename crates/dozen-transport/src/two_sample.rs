@@ -162,16 +162,16 @@ impl Samples {
     /// Between all pairs of the pooled points.
     fn distances(&self) -> Result<Vec<f64>, Error> {
         let points = Points::new(&self.pooled, self.dimension)?;
-        let cost = PointCost::new(points, points, Distance::Euclidean, 1.0)?;
-        let mut distances = vec![0.0; self.len() * self.len()];
-        distances.par_chunks_mut(self.len()).enumerate().for_each(|(i, row)| {
-            cost.row(i, row);
-        });
-        Ok(distances)
+        Ok(PointCost::new(points, points, Distance::Euclidean, 1.0)?.to_matrix())
     }
 }
 
 impl Tested {
+    /// The mean over the labellings drawn.
+    pub fn permuted_mean(&self) -> f64 {
+        self.permuted.iter().sum::<f64>() / self.permuted.len().max(1) as f64
+    }
+
     fn new(statistic: f64, permuted: Vec<f64>) -> Self {
         // Labellings that only exchange equal points differ by rounding.
         let least = statistic - 1e-12 * statistic.abs();

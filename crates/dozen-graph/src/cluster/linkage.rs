@@ -43,15 +43,5 @@ pub fn cut(points: usize, links: &[Link], clusters: usize) -> Vec<usize> {
     for link in &links[..kept] {
         sets.join(link.a, link.b);
     }
-    let mut numbers = vec![usize::MAX; points];
-    let mut next = 0;
-    let label = |point: u32| {
-        let number = &mut numbers[sets.find(point) as usize];
-        if *number == usize::MAX {
-            *number = next;
-            next += 1;
-        }
-        *number
-    };
-    (0..points as u32).map(label).collect()
+    sets.labels().0.into_iter().map(|label| label as usize).collect()
 }

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use crate::adjacency::Adjacency;
 use crate::{Graph, Weight};
 
 /// Trees of all components, sorted as all forests are.
@@ -14,52 +15,13 @@ pub(super) fn prim<W: Weight>(graph: Graph<'_, W>) -> Vec<u32> {
     tree
 }
 
-/// The edges at each node: node `i` has `list[starts[i]..starts[i + 1]]`.
-struct Adjacency {
-    starts: Vec<usize>,
-    list: Vec<u32>,
-}
-
-impl Adjacency {
-    fn new<W: Weight>(graph: Graph<'_, W>) -> Self {
-        let mut starts = vec![0; graph.nodes() + 1];
-        let ends = |edge: u32| {
-            let (a, b) = graph.ends(edge as usize);
-            if a == b { [None, None] } else { [Some(a), Some(b)] }
-        };
-        for edge in 0..graph.edges() as u32 {
-            for node in ends(edge).into_iter().flatten() {
-                starts[node as usize + 1] += 1;
-            }
-        }
-        for node in 0..graph.nodes() {
-            starts[node + 1] += starts[node];
-        }
-        let mut next = starts.clone();
-        let mut list = vec![0; starts[graph.nodes()]];
-        for edge in 0..graph.edges() as u32 {
-            for node in ends(edge).into_iter().flatten() {
-                list[next[node as usize]] = edge;
-                next[node as usize] += 1;
-            }
-        }
-        Self { starts, list }
-    }
-
-    fn of(&self, node: u32) -> &[u32] {
-        &self.list[self.starts[node as usize]..self.starts[node as usize + 1]]
-    }
-}
-
-/// Of an edge, the end that is not this one.
-fn other<W: Weight>(graph: Graph<'_, W>, edge: u32, node: u32) -> u32 {
-    let (a, b) = graph.ends(edge as usize);
-    if a == node { b } else { a }
+fn adjacency<W: Weight>(graph: Graph<'_, W>) -> Adjacency {
+    Adjacency::new(graph.nodes(), (0..graph.edges()).map(|edge| graph.ends(edge)))
 }
 
 /// `O(m log m)`: edges that leave the tree lie in a heap.
 fn with_heap<W: Weight>(graph: Graph<'_, W>) -> Vec<u32> {
-    let adjacency = Adjacency::new(graph);
+    let adjacency = adjacency(graph);
     let mut inside = vec![false; graph.nodes()];
     let mut tree = Vec::with_capacity(graph.nodes().saturating_sub(1));
     let mut heap = BinaryHeap::new();
@@ -70,8 +32,7 @@ fn with_heap<W: Weight>(graph: Graph<'_, W>) -> Vec<u32> {
         let mut node = start;
         loop {
             inside[node as usize] = true;
-            for &edge in adjacency.of(node) {
-                let to = other(graph, edge, node);
+            for &(to, edge) in adjacency.of(node) {
                 if !inside[to as usize] {
                     heap.push(Reverse((graph.key(edge as usize), edge, to)));
                 }
@@ -93,7 +54,7 @@ fn with_heap<W: Weight>(graph: Graph<'_, W>) -> Vec<u32> {
 
 /// `O(n^2 + m)`: each node's best edge into the tree lies in a row, which is looked through for the least.
 fn with_row<W: Weight>(graph: Graph<'_, W>) -> Vec<u32> {
-    let adjacency = Adjacency::new(graph);
+    let adjacency = adjacency(graph);
     let n = graph.nodes();
     const NONE: (u64, u32) = (u64::MAX, u32::MAX);
     let mut best = vec![NONE; n];
@@ -113,8 +74,8 @@ fn with_row<W: Weight>(graph: Graph<'_, W>) -> Vec<u32> {
         if best[node as usize] != NONE {
             tree.push(best[node as usize].1);
         }
-        for &edge in adjacency.of(node) {
-            let to = other(graph, edge, node) as usize;
+        for &(to, edge) in adjacency.of(node) {
+            let to = to as usize;
             let offer = (graph.key(edge as usize), edge);
             if !inside[to] && offer < best[to] {
                 best[to] = offer;
