@@ -1,7 +1,11 @@
 //! Laws of the exact plan.
 
+mod common;
+
 use dozen_transport::{Cost, Distance, Error, Matrix, Plan, PointCost, Points, exact, line_plan};
 use proptest::prelude::*;
+
+use common::noise;
 
 /// The plan moves each weight whole, its prices are allowed everywhere, and both values are one.
 fn assert_optimal<C: Cost>(plan: &Plan, a: &[f64], b: &[f64], cost: &C) {
@@ -53,18 +57,6 @@ fn least_of_all_orders(costs: &[f64], n: usize) -> f64 {
     let mut best = f64::INFINITY;
     visit(costs, n, 0, &mut vec![false; n], 0.0, &mut best);
     best / n as f64
-}
-
-/// Numbers without a pattern, in [0, 1).
-fn noise(count: usize, seed: u64) -> Vec<f64> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 11) as f64 / (1u64 << 53) as f64
-    };
-    (0..count).map(|_| next()).collect()
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 //! The flags about reading data, shared by all commands that read tables.
 
 use clap::{Args, ValueEnum};
-use dozen::data::{Binarize, Header, ReadOptions, Table, Values, read_table, split_rows};
+use dozen::data::{Binarize, Column, Header, ReadOptions, Table, Values, read_table, split_rows};
 
 use crate::output::Failure;
 
@@ -129,4 +129,9 @@ pub(crate) fn rows_of(table: &Table, path: &str, names: &[&str]) -> Result<(Vec<
     let columns = names.iter().map(|name| numbers(table, name, path)).collect::<Result<Vec<_>, _>>()?;
     let rows = (0..table.rows()).flat_map(|row| columns.iter().map(move |column| column[row]));
     Ok((rows.collect(), columns.len()))
+}
+
+/// A column of numbers.
+pub(crate) fn number_column(name: &str, values: impl IntoIterator<Item = f64>) -> Column {
+    Column::new(name, Values::Number(values.into_iter().collect()))
 }

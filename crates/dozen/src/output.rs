@@ -1,8 +1,10 @@
 //! Results on standard output, failures on standard error, and exit codes.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
+use dozen::report::Report;
 use serde_json::{Map, Value};
 
 /// Why the program ends without its result.
@@ -55,6 +57,27 @@ impl From<dozen::data::DataError> for Failure {
     fn from(error: dozen::data::DataError) -> Self {
         dozen::nn::Error::from(error).into()
     }
+}
+
+impl From<dozen::transport::Error> for Failure {
+    fn from(error: dozen::transport::Error) -> Self {
+        Self::request(error.to_string())
+    }
+}
+
+impl From<dozen::graph::Error> for Failure {
+    fn from(error: dozen::graph::Error) -> Self {
+        Self::request(error.to_string())
+    }
+}
+
+/// Writes a report into a folder, which is made if it is not there, and gives the page's name.
+pub(crate) fn write_report(folder: &Path, report: &Report) -> Result<String, Failure> {
+    let page = folder.join("report.html");
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(&page, report.html()))
+        .map_err(|e| Failure::Run(format!("cannot write `{}`: {e}", page.display())))?;
+    Ok(page.display().to_string())
 }
 
 /// A result: JSON for programs and lines for people.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{autoregressive, graph, transport};
 use crate::args::Context;
-use crate::output::{Failure, Results};
+use crate::output::{Failure, Results, write_report};
 
 /// Where to.
 #[derive(Args, Debug)]
@@ -46,13 +46,10 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         json["families"][name] = stop.json;
         lines.push(stop.line);
     }
-    let page = arguments.out.join("report.html");
-    std::fs::create_dir_all(&arguments.out)
-        .and_then(|()| std::fs::write(&page, report.html()))
-        .map_err(|e| Failure::Run(format!("cannot write `{}`: {e}", page.display())))?;
-    json["report"] = page.display().to_string().into();
+    let page = write_report(&arguments.out, &report)?;
     json["seconds"] = started.elapsed().as_secs_f64().into();
-    lines.push(format!("the report is {}", page.display()));
+    lines.push(format!("the report is {page}"));
+    json["report"] = page.into();
     Results::new(json).lines(lines).print(context.json());
     Ok(())
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::args::Context;
 use crate::data::ReadArguments;
-use crate::output::{Failure, Results};
+use crate::output::{Failure, Results, write_report};
 use evidence::Evidence;
 use points::Encoded;
 
@@ -104,12 +104,9 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     json["seconds"] = seconds.into();
     if let Some(out) = &arguments.out {
         let report = page::report(&found, &tables, &encoded, context.command_line());
-        let page = out.join("report.html");
-        std::fs::create_dir_all(out)
-            .and_then(|()| std::fs::write(&page, report.html()))
-            .map_err(|e| Failure::Run(format!("cannot write `{}`: {e}", page.display())))?;
-        json["report"] = page.display().to_string().into();
-        lines.push(format!("the report is {}", page.display()));
+        let page = write_report(out, &report)?;
+        lines.push(format!("the report is {page}"));
+        json["report"] = page.into();
     }
     Results::new(json).lines(lines).print(context.json());
     let Tested { statistic, p_value, .. } = found.distance;
@@ -133,28 +130,27 @@ impl Arguments {
         if self.directions == 0 {
             return Err(Failure::request("--directions must be at least 1"));
         }
-        let refuse = |error: dozen::transport::Error| Failure::request(error.to_string());
-        let [a, b] = encoded.sides().map_err(refuse)?;
-        let samples = Samples::new(a, b).map_err(refuse)?;
+        let [a, b] = encoded.sides()?;
+        let samples = Samples::new(a, b)?;
         let labellings = Labellings { count: self.permutations, seed };
         let exact = match self.method {
             Method::Auto => a.len() + b.len() <= EXACT_ROWS,
             method => method == Method::Exact,
         };
         let distance = if exact {
-            samples.exact(labellings).map_err(refuse)?
+            samples.exact(labellings)?
         } else {
             samples.sliced(&random_directions(a.dimension(), self.directions, seed), labellings)
         };
         let some = encoded.some_rows(PAIRED_ROWS, seed);
-        let [few_a, few_b] = some.sides().map_err(refuse)?;
-        let few = Samples::new(few_a, few_b).map_err(refuse)?;
-        let evidence = Evidence::new(&some).map_err(refuse)?;
+        let [few_a, few_b] = some.sides()?;
+        let few = Samples::new(few_a, few_b)?;
+        let evidence = Evidence::new(&some)?;
         Ok(Comparison {
             method: if exact { "exact" } else { "sliced" },
             distance,
-            energy: few.energy(labellings).map_err(refuse)?,
-            mmd: few.mmd(labellings).map_err(refuse)?,
+            energy: few.energy(labellings)?,
+            mmd: few.mmd(labellings)?,
             paired: [few_a.len(), few_b.len()],
             columns: column_results(encoded, &samples, labellings, &evidence),
             evidence,
@@ -195,8 +191,8 @@ fn column_results(
 impl Comparison {
     /// Whether chance explains the distance, in words.
     fn verdict(&self) -> String {
-        let Tested { statistic, p_value, permuted } = &self.distance;
-        let mean = permuted.iter().sum::<f64>() / permuted.len().max(1) as f64;
+        let Tested { statistic, p_value, .. } = &self.distance;
+        let mean = self.distance.permuted_mean();
         let said = if *p_value <= 0.01 {
             "the tables differ"
         } else if *p_value <= 0.05 {

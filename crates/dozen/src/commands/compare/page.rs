@@ -18,7 +18,7 @@ pub(super) fn report(found: &Comparison, tables: &[Table; 2], encoded: &Encoded,
     let lead = format!("{} rows of {a} against {} rows of {b}.", encoded.rows[0], encoded.rows[1]);
     let mut report = Report::new("Are these two tables from one distribution?", lead, command);
     let row = |name: &str, tested: &Tested| {
-        let mean = tested.permuted.iter().sum::<f64>() / tested.permuted.len().max(1) as f64;
+        let mean = tested.permuted_mean();
         [
             name.into(),
             format!("{:.6}", tested.statistic),

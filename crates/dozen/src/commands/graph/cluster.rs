@@ -7,10 +7,10 @@ use clap::{Args, ValueEnum};
 use dozen::graph::{Clustering, Convention, HdbscanConfig, Selection, cut, euclidean_tree, hdbscan};
 use serde_json::{Value, json};
 
-use super::{PointTable, number_column, page, refuse, write};
+use super::{PointTable, page, write};
 use crate::args::Context;
-use crate::data::ReadArguments;
-use crate::output::{Failure, Results};
+use crate::data::{ReadArguments, number_column};
+use crate::output::{Failure, Results, write_report};
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -153,7 +153,7 @@ impl Arguments {
 
     fn by_density(&self, table: &PointTable, started: Instant, context: &Context) -> Result<(), Failure> {
         let points = table.points()?;
-        let found = hdbscan(points, &self.hdbscan.config()).map_err(refuse)?;
+        let found = hdbscan(points, &self.hdbscan.config())?;
         let seconds = started.elapsed().as_secs_f64();
         let mut sizes = vec![0; found.chosen.len()];
         found.labels.iter().flatten().for_each(|&label| sizes[label as usize] += 1);
@@ -172,7 +172,7 @@ impl Arguments {
         let label = |label: Option<u32>| label.map_or(-1.0, f64::from);
         if let Some(new) = &self.hdbscan.predict {
             let new = PointTable::read(new, &table.names, &self.read, context)?;
-            let placed = found.predict(points, new.points()?).map_err(refuse)?;
+            let placed = found.predict(points, new.points()?)?;
             let noise = placed.iter().filter(|prediction| prediction.label.is_none()).count();
             json["predicted"] = placed.len().into();
             json["predicted_noise"] = noise.into();
@@ -195,12 +195,9 @@ impl Arguments {
         json["separations"] = separations(&found);
         if let Some(out) = &self.report {
             let report = page::report(&found, table, &self.points, context.command_line());
-            let page = out.join("report.html");
-            std::fs::create_dir_all(out)
-                .and_then(|()| std::fs::write(&page, report.html()))
-                .map_err(|e| Failure::Run(format!("cannot write `{}`: {e}", page.display())))?;
-            json["report"] = page.display().to_string().into();
-            lines.push(format!("the report is {}", page.display()));
+            let page = write_report(out, &report)?;
+            lines.push(format!("the report is {page}"));
+            json["report"] = page.into();
         }
         Results::new(json).lines(lines).print(context.json());
         Ok(())

@@ -7,9 +7,9 @@ use clap::Args;
 use dozen::graph::{core_distances, mutual_reachability_tree};
 use serde_json::json;
 
-use super::{PointTable, number_column, write};
+use super::{PointTable, write};
 use crate::args::Context;
-use crate::data::ReadArguments;
+use crate::data::{ReadArguments, number_column};
 use crate::output::{Failure, Results};
 
 #[derive(Args, Debug)]

@@ -10,7 +10,7 @@ mod tour;
 use std::path::Path;
 
 use clap::Subcommand;
-use dozen::data::{Column, Table, Values, read_table, read_tsplib, write_table};
+use dozen::data::{Column, Table, read_table, read_tsplib, write_table};
 use dozen::graph::Points;
 
 use crate::args::Context;
@@ -43,11 +43,6 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// Wrong input, said by the library.
-fn refuse(error: dozen::graph::Error) -> Failure {
-    Failure::request(error.to_string())
-}
-
 /// Points as they were read.
 struct PointTable {
     values: Vec<f64>,
@@ -74,7 +69,7 @@ impl PointTable {
     }
 
     fn points(&self) -> Result<Points<'_>, Failure> {
-        Points::new(&self.values, self.names.len()).map_err(refuse)
+        Ok(Points::new(&self.values, self.names.len())?)
     }
 
     /// Each column less its mean, in units of its standard deviation.
@@ -91,10 +86,6 @@ impl PointTable {
             }
         }
     }
-}
-
-fn number_column(name: &str, values: impl IntoIterator<Item = f64>) -> Column {
-    Column::new(name, Values::Number(values.into_iter().collect()))
 }
 
 fn write(path: &Path, columns: Vec<Column>) -> Result<(), Failure> {

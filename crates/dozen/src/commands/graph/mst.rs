@@ -11,9 +11,9 @@ use dozen::graph::{
 };
 use serde_json::json;
 
-use super::{number_column, refuse, write};
+use super::write;
 use crate::args::Context;
-use crate::data::ReadArguments;
+use crate::data::{ReadArguments, number_column};
 use crate::output::{Failure, Results};
 
 #[derive(Args, Debug)]
@@ -119,7 +119,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         format!("{}, {seconds:.3} s after reading for {read_seconds:.3} s", name(forest.algorithm)),
     ];
     if arguments.check {
-        let graph = Graph::new(list.nodes, &list.sources, &list.targets, &list.weights).map_err(refuse)?;
+        let graph = Graph::new(list.nodes, &list.sources, &list.targets, &list.weights)?;
         verify(graph, &forest.edges)
             .map_err(|flaw| Failure::Run(format!("the forest is not minimal: {flaw:?}")))?;
         let unique = membership(graph).iter().all(|member| *member != Membership::Some);
@@ -154,9 +154,9 @@ impl Arguments {
         let EdgeList { nodes, sources, targets, .. } = list;
         let algorithm = self.algorithm.algorithm();
         if self.maximum {
-            return maximum_spanning_forest(*nodes, sources, targets, weights, algorithm).map_err(refuse);
+            return Ok(maximum_spanning_forest(*nodes, sources, targets, weights, algorithm)?);
         }
-        let graph = Graph::new(*nodes, sources, targets, weights).map_err(refuse)?;
+        let graph = Graph::new(*nodes, sources, targets, weights)?;
         Ok(minimum_spanning_forest(graph, algorithm))
     }
 }

@@ -8,7 +8,6 @@ use dozen::graph::{Image, Neighbourhood, Segmentation, felzenszwalb, tree_filter
 use image::{DynamicImage, RgbImage};
 use serde_json::json;
 
-use super::refuse;
 use crate::args::Context;
 use crate::output::{Failure, Results};
 
@@ -78,7 +77,7 @@ pub(super) fn segment(arguments: &SegmentArguments, context: &Context) -> Result
         let table = out.extension().is_some_and(|end| end == "csv" || end == "npy" || end == "parquet");
         if table {
             let labels = found.labels.iter().map(|&label| f64::from(label));
-            super::write(out, vec![super::number_column("label", labels)])?;
+            super::write(out, vec![crate::data::number_column("label", labels)])?;
         } else {
             save(&mean_colours(&picture, &found)?, out)?;
         }
@@ -95,7 +94,7 @@ pub(super) fn smooth(arguments: &SmoothArguments, context: &Context) -> Result<(
     }
     let picture = read(&arguments.picture)?;
     let started = Instant::now();
-    let smooth = tree_filter(&picture, arguments.sigma).map_err(refuse)?;
+    let smooth = tree_filter(&picture, arguments.sigma)?;
     let seconds = started.elapsed().as_secs_f64();
     save(&smooth, &arguments.out)?;
     let (width, height, _) = picture.shape();
@@ -116,7 +115,7 @@ fn read(path: &Path) -> Result<Image, Failure> {
     let picture: RgbImage = picture.into_rgb8();
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let values = picture.into_raw().into_iter().map(|level| f64::from(level) / 255.0).collect();
-    Image::new(width, height, 3, values).map_err(refuse)
+    Ok(Image::new(width, height, 3, values)?)
 }
 
 fn save(picture: &Image, path: &Path) -> Result<(), Failure> {
@@ -144,5 +143,5 @@ fn mean_colours(picture: &Image, found: &Segmentation) -> Result<Image, Failure>
         [r / count, g / count, b / count]
     };
     let (width, height, _) = picture.shape();
-    Image::new(width, height, 3, found.labels.iter().flat_map(colour).collect()).map_err(refuse)
+    Ok(Image::new(width, height, 3, found.labels.iter().flat_map(colour).collect())?)
 }

@@ -7,7 +7,7 @@ use dozen::graph::{Convention, HdbscanConfig, Selection, euclidean_tree, hdbscan
 use dozen::report::ScatterPlot;
 use serde_json::json;
 
-use super::{PointTable, page, refuse};
+use super::{PointTable, page};
 use crate::args::Context;
 use crate::commands::tour::Stop;
 use crate::data::rows_of;
@@ -26,7 +26,7 @@ pub(crate) fn tour(_: &Path, context: &Context) -> Result<Stop, Failure> {
         selection: Selection::ExcessOfMass,
         allow_single: false,
     };
-    let found = hdbscan(points, &config).map_err(refuse)?;
+    let found = hdbscan(points, &config)?;
     let label = made
         .column("label")
         .map_or(Vec::new(), |column| (0..made.rows()).map(|row| column.values.text(row)).collect::<Vec<_>>());

@@ -9,7 +9,6 @@ use dozen::transport::{
 };
 use serde_json::{Value, json};
 
-use super::refuse;
 use crate::args::Context;
 use crate::data::{ReadArguments, numbers, rows_of};
 use crate::output::{Failure, Results};
@@ -66,7 +65,7 @@ struct Side {
 
 impl Side {
     fn measure(&self, dimension: usize, share: f64) -> Result<Measure<'_>, Failure> {
-        let points = Points::new(&self.values, dimension).map_err(refuse)?;
+        let points = Points::new(&self.values, dimension)?;
         Ok(Measure { points, weights: &self.weights, share })
     }
 }
@@ -128,8 +127,8 @@ impl Arguments {
         let start = self.start_points(dimension, sides, count, context.seed());
         let measures = sides.iter().zip(shares).map(|(side, share)| side.measure(dimension, *share));
         let measures = measures.collect::<Result<Vec<_>, _>>()?;
-        let start = Points::new(&start, dimension).map_err(refuse)?;
-        let found = free_barycenter(&measures, start, self.rounds.unwrap_or(100), 1e-14).map_err(refuse)?;
+        let start = Points::new(&start, dimension)?;
+        let found = free_barycenter(&measures, start, self.rounds.unwrap_or(100), 1e-14)?;
         let table = table_of(names, &found.points, None)?;
         let how = if found.converged { "at rest" } else { "still moving" };
         let line = format!(
@@ -181,11 +180,10 @@ impl Arguments {
             rows_of(&table, support, &names.iter().map(String::as_str).collect::<Vec<_>>())?.0
         };
         support = distinct(&support, dimension);
-        let points = Points::new(&support, dimension).map_err(refuse)?;
+        let points = Points::new(&support, dimension)?;
         let n = points.len();
-        let cost = PointCost::new(points, points, Distance::SquaredEuclidean, 1.0).map_err(refuse)?;
-        let mut buffer = vec![0.0; n];
-        let costs: Vec<f64> = (0..n).flat_map(|i| cost.row(i, &mut buffer).to_vec()).collect();
+        let cost = PointCost::new(points, points, Distance::SquaredEuclidean, 1.0)?;
+        let costs = cost.to_matrix();
         let measures = sides
             .iter()
             .zip(&self.files)
@@ -196,7 +194,7 @@ impl Arguments {
         let weights: Vec<(&[f64], f64)> =
             measures.iter().map(Vec::as_slice).zip(shares.iter().copied()).collect();
         let rounds = self.rounds.unwrap_or(10_000);
-        let found = fixed_barycenter(&costs, &weights, epsilon, rounds, 1e-9).map_err(refuse)?;
+        let found = fixed_barycenter(&costs, &weights, epsilon, rounds, 1e-9)?;
         let table = table_of(names, &support, Some(&found.weights))?;
         let how = if found.converged { "converged" } else { "NOT converged" };
         let line = format!(

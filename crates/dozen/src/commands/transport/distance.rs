@@ -10,7 +10,6 @@ use dozen::transport::{
 use serde_json::{Value, json};
 
 use super::problem::{Problem, Side, Sides};
-use super::refuse;
 use crate::args::Context;
 use crate::output::{Failure, Results};
 
@@ -120,14 +119,14 @@ impl Arguments {
     fn on_the_line(&self, [a, b]: [&Side; 2]) -> Result<Answer, Failure> {
         let cost = &self.problem.cost;
         let power = cost.line_power().unwrap_or(1.0);
-        let first = Line::new(&a.values, &a.weights).map_err(refuse)?;
-        let second = Line::new(&b.values, &b.weights).map_err(|error| refuse(error.of_second()))?;
+        let first = Line::new(&a.values, &a.weights)?;
+        let second = Line::new(&b.values, &b.weights).map_err(dozen::transport::Error::of_second)?;
         if let Some(period) = self.period {
-            let found = first.circle_cost(&second, power, period).map_err(refuse)?;
+            let found = first.circle_cost(&second, power, period)?;
             let json = json!({ "method": "circle", "value": cost.root(found), "period": period });
             return Ok((json, vec![format!("by the closed form on a circle of circumference {period}")]));
         }
-        let (primal, dual) = first.certified_cost(&second, power).map_err(refuse)?;
+        let (primal, dual) = first.certified_cost(&second, power)?;
         let gap = primal - dual;
         let json = json!({
             "method": "line",
@@ -156,22 +155,20 @@ impl Arguments {
                 Err(Failure::request("--debias needs points: it asks for the costs within each side too"))
             }
             Sides::Costs { values, columns, .. } => {
-                let cost = Matrix::new(values, *columns).map_err(refuse)?;
+                let cost = Matrix::new(values, *columns)?;
                 let settings = self.entropic.settings(&cost);
-                Ok(self.describe_entropic(&settings, &settings.solve(a, b, &cost).map_err(refuse)?))
+                Ok(self.describe_entropic(&settings, &settings.solve(a, b, &cost)?))
             }
             Sides::Points([first, second]) => {
                 let cost = self.problem.point_cost(first, second)?;
                 let settings = self.entropic.settings(&cost);
                 if !debias {
-                    return Ok(
-                        self.describe_entropic(&settings, &settings.solve(a, b, &cost).map_err(refuse)?)
-                    );
+                    return Ok(self.describe_entropic(&settings, &settings.solve(a, b, &cost)?));
                 }
                 let within =
                     [self.problem.point_cost(first, first)?, self.problem.point_cost(second, second)?];
                 let costs: [&PointCost<'_>; 3] = [&cost, &within[0], &within[1]];
-                let (divergence, solved) = sinkhorn_divergence(&settings, a, b, costs).map_err(refuse)?;
+                let (divergence, solved) = sinkhorn_divergence(&settings, a, b, costs)?;
                 let (mut json, mut lines) = self.describe_entropic(&settings, &solved[0]);
                 json["value"] = self.problem.cost.root(divergence).into();
                 json["divergence"] = divergence.into();
@@ -215,8 +212,7 @@ impl Arguments {
     fn sliced(&self, [a, b]: [&Side; 2], seed: u64) -> Result<Answer, Failure> {
         let directions = random_directions(a.dimension, self.directions, seed);
         let power = self.slicing_power()?;
-        let found =
-            sliced(a.points()?, &a.weights, b.points()?, &b.weights, &directions, power).map_err(refuse)?;
+        let found = sliced(a.points()?, &a.weights, b.points()?, &b.weights, &directions, power)?;
         let json = json!({
             "method": "sliced",
             "value": found.distance,
@@ -233,8 +229,7 @@ impl Arguments {
     fn max_sliced(&self, [a, b]: [&Side; 2], seed: u64) -> Result<Answer, Failure> {
         let directions = random_directions(a.dimension, self.directions, seed);
         let power = self.slicing_power()?;
-        let found = max_sliced(a.points()?, &a.weights, b.points()?, &b.weights, &directions, power)
-            .map_err(refuse)?;
+        let found = max_sliced(a.points()?, &a.weights, b.points()?, &b.weights, &directions, power)?;
         let shown: Vec<String> = found.direction.iter().map(|part| format!("{part:.3}")).collect();
         let line = format!("along ({}), the best of {} climbed from", shown.join(", "), self.directions);
         Ok((
@@ -255,20 +250,20 @@ impl Arguments {
                 return Err(Failure::request("--method one-price needs points or a matrix, not routes"));
             }
             Sides::Costs { values, columns, weights: [a, b] } => {
-                single_price(a, b, &Matrix::new(values, *columns).map_err(refuse)?)
+                single_price(a, b, &Matrix::new(values, *columns)?)
             }
             Sides::Points([a, b]) => {
                 // The points of both sides on each; those of the other have no mass.
                 let together = [&a.values[..], &b.values].concat();
-                let points = Points::new(&together, a.dimension).map_err(refuse)?;
+                let points = Points::new(&together, a.dimension)?;
                 let cost = self.problem.cost.distance();
-                let cost = PointCost::new(points, points, cost, self.problem.cost.power).map_err(refuse)?;
+                let cost = PointCost::new(points, points, cost, self.problem.cost.power)?;
                 let p = [&a.weights[..], &vec![0.0; b.weights.len()]].concat();
                 let q = [&vec![0.0; a.weights.len()], &b.weights[..]].concat();
                 single_price(&p, &q, &cost)
             }
         };
-        let found = found.map_err(refuse)?;
+        let found = found?;
         let said = if found.metric {
             "one price for both sides; the cost is a metric, and it loses nothing"
         } else {

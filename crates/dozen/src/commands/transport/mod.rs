@@ -30,8 +30,3 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Barycenter(arguments) => barycenter::run(&arguments, context),
     }
 }
-
-/// Wrong input, said by the library.
-fn refuse(error: dozen::transport::Error) -> Failure {
-    Failure::request(error.to_string())
-}

@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use clap::Args;
-use dozen::data::{Column, Table, Values, write_table};
+use dozen::data::{Table, write_table};
 use dozen::transport::Flow;
 
 use super::problem::Problem;
 use crate::args::Context;
+use crate::data::number_column;
 use crate::output::{Failure, Results};
 
 #[derive(Args, Debug)]
@@ -23,12 +24,11 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     let problem = &arguments.problem;
     let started = Instant::now();
     let plan = problem.solve(&problem.sides(context)?)?;
-    let column = |name: &str, values: Vec<f64>| Column::new(name, Values::Number(values));
-    let of = |value: fn(&Flow) -> f64| plan.flows.iter().map(value).collect::<Vec<f64>>();
+    let column = |name: &str, value: fn(&Flow) -> f64| number_column(name, plan.flows.iter().map(value));
     let table = Table::new(vec![
-        column("from", of(|flow| flow.from as f64)),
-        column("to", of(|flow| flow.to as f64)),
-        column("mass", of(|flow| flow.mass)),
+        column("from", |flow| flow.from as f64),
+        column("to", |flow| flow.to as f64),
+        column("mass", |flow| flow.mass),
     ])?;
     write_table(&arguments.out, [Ok(table)])?;
     let (mut json, lines) = problem.describe(&plan);

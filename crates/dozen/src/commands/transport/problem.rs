@@ -5,7 +5,6 @@ use dozen::data::{Table, read_table};
 use dozen::transport::{Cost, Distance, Matrix, Plan, PointCost, Points, Route, exact, exact_sparse};
 use serde_json::{Value, json};
 
-use super::refuse;
 use crate::args::Context;
 use crate::data::{ReadArguments, numbers, rows_of};
 use crate::output::Failure;
@@ -100,7 +99,7 @@ pub(super) struct Side {
 
 impl Side {
     pub(super) fn points(&self) -> Result<Points<'_>, Failure> {
-        Points::new(&self.values, self.dimension).map_err(refuse)
+        Ok(Points::new(&self.values, self.dimension)?)
     }
 }
 
@@ -203,20 +202,18 @@ impl Problem {
 
     /// The cost between two sides of points.
     pub(super) fn point_cost<'a>(&self, a: &'a Side, b: &'a Side) -> Result<PointCost<'a>, Failure> {
-        PointCost::new(a.points()?, b.points()?, self.cost.distance(), self.cost.power).map_err(refuse)
+        Ok(PointCost::new(a.points()?, b.points()?, self.cost.distance(), self.cost.power)?)
     }
 
     /// The exact plan.
     pub(super) fn solve(&self, sides: &Sides) -> Result<Plan, Failure> {
         fn run<C: Cost>(weights: [&[f64]; 2], cost: &C) -> Result<Plan, Failure> {
-            exact(weights[0], weights[1], cost).map_err(refuse)
+            Ok(exact(weights[0], weights[1], cost)?)
         }
         let weights = sides.weights();
         match sides {
-            Sides::Routes { routes, .. } => exact_sparse(weights[0], weights[1], routes).map_err(refuse),
-            Sides::Costs { values, columns, .. } => {
-                run(weights, &Matrix::new(values, *columns).map_err(refuse)?)
-            }
+            Sides::Routes { routes, .. } => Ok(exact_sparse(weights[0], weights[1], routes)?),
+            Sides::Costs { values, columns, .. } => run(weights, &Matrix::new(values, *columns)?),
             Sides::Points([a, b]) => run(weights, &self.point_cost(a, b)?),
         }
     }

@@ -7,7 +7,6 @@ use dozen::report::{Report, ScatterPlot, Table as Cells};
 use dozen::transport::{Distance, PointCost, Points, Sinkhorn, exact};
 use serde_json::json;
 
-use super::refuse;
 use crate::args::Context;
 use crate::commands::tour::Stop;
 use crate::data::rows_of;
@@ -20,13 +19,12 @@ pub(crate) fn tour(_: &Path, context: &Context) -> Result<Stop, Failure> {
     let rings = cloud(&make::rings(300, context.seed() + 1).table)?;
     let moved: Vec<f64> = moons.chunks(2).flat_map(|p| [p[0] + 3.0, p[1] + 4.0]).collect();
     let weights = vec![1.0; 300];
-    let points = |values| Points::new(values, 2).map_err(refuse);
-    let cost =
-        |other| PointCost::new(points(&moons)?, points(other)?, Distance::Euclidean, 1.0).map_err(refuse);
-    let shift = exact(&weights, &weights, &cost(&moved)?).map_err(refuse)?;
+    let points = |values| Points::new(values, 2);
+    let cost = |other| PointCost::new(points(&moons)?, points(other)?, Distance::Euclidean, 1.0);
+    let shift = exact(&weights, &weights, &cost(&moved)?)?;
     let between = cost(&rings)?;
-    let plan = exact(&weights, &weights, &between).map_err(refuse)?;
-    let entropic = Sinkhorn::new(0.01).solve(&weights, &weights, &between).map_err(refuse)?;
+    let plan = exact(&weights, &weights, &between)?;
+    let entropic = Sinkhorn::new(0.01).solve(&weights, &weights, &between)?;
     let (lower, upper) = entropic.exact_between.unwrap_or((f64::NAN, f64::NAN));
 
     let lead = "The least work of turning one cloud of points into another, with prices that prove that no plan does better.";
