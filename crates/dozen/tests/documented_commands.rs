@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use assert_cmd::Command;
 
 fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    // Tests run in their package's folder; the commands run elsewhere.
+    Path::new("../..").canonicalize().unwrap()
 }
 
 /// The commands of the page's `sh` blocks.
