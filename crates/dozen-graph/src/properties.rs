@@ -27,13 +27,15 @@ pub struct Bottlenecks {
 }
 
 impl Bottlenecks {
-    /// Of a forest whose edges are in order, as all of this crate are.
+    /// Of a forest.
     pub fn new<W: Weight>(graph: Graph<'_, W>, forest: &[u32]) -> Self {
         let n = graph.nodes();
-        let mut bottlenecks =
-            Self { parents: (0..n as u32).collect(), times: vec![u32::MAX; n], edges: forest.to_vec() };
+        let mut edges = forest.to_vec();
+        edges.sort_unstable_by_key(|&edge| (graph.key(edge as usize), edge));
+        let mut bottlenecks = Self { parents: (0..n as u32).collect(), times: vec![u32::MAX; n], edges };
         let mut sizes = vec![1_u32; n];
-        for (time, &edge) in forest.iter().enumerate() {
+        for time in 0..forest.len() {
+            let edge = bottlenecks.edges[time];
             let (a, b) = graph.ends(edge as usize);
             let (a, b) = (bottlenecks.root(a), bottlenecks.root(b));
             let (above, below) = if sizes[a as usize] >= sizes[b as usize] { (a, b) } else { (b, a) };
@@ -87,16 +89,14 @@ pub enum Flaw {
 /// # Errors
 /// With the first flaw.
 pub fn verify<W: Weight>(graph: Graph<'_, W>, forest: &[u32]) -> Result<(), Flaw> {
-    let mut ordered = forest.to_vec();
-    ordered.sort_unstable_by_key(|&edge| (graph.key(edge as usize), edge));
     let mut sets = UnionFind::new(graph.nodes());
-    for &edge in &ordered {
+    for &edge in forest {
         let (a, b) = graph.ends(edge as usize);
         if !sets.join(a, b) {
             return Err(Flaw::Circle(edge));
         }
     }
-    let bottlenecks = Bottlenecks::new(graph, &ordered);
+    let bottlenecks = Bottlenecks::new(graph, forest);
     for edge in 0..graph.edges() as u32 {
         let (a, b) = graph.ends(edge as usize);
         match bottlenecks.between(a, b) {

@@ -244,11 +244,11 @@ fn weights_of_every_type_and_size() {
         assert!(forests.iter().all(|forest| forest.edges == forests[0].edges));
         (forests[0].edges.clone(), forests[0].total_weight)
     }
-    assert_eq!(edges(&[f64::INFINITY, 1.0, f64::INFINITY, -9.0]), (vec![1, 0], f64::INFINITY));
+    assert_eq!(edges(&[f64::INFINITY, 1.0, f64::INFINITY, -9.0]), (vec![0, 1], f64::INFINITY));
     assert_eq!(edges(&[-0.0, 0.0, 0.0, 0.0]), (vec![0, 1], 0.0));
     assert_eq!(edges(&[2.0_f32, f32::NEG_INFINITY, 1.0, 0.0]), (vec![1, 2], f64::NEG_INFINITY));
     assert_eq!(edges(&[i64::MAX, i64::MIN, 5, 0]), (vec![1, 2], i64::MIN as f64 + 5.0));
-    assert_eq!(edges(&[u64::MAX, u64::MAX, 5, 0]), (vec![2, 0], u64::MAX as f64 + 5.0));
+    assert_eq!(edges(&[u64::MAX, u64::MAX, 5, 0]), (vec![0, 2], u64::MAX as f64 + 5.0));
     assert_eq!(edges(&[-3_i32, -3, -3, -3]), (vec![0, 1], -6.0));
     let weights = [1.0, 3.0, 2.0, 9.0];
     let most = maximum_spanning_forest(3, &[0, 1, 2, 1], &[1, 2, 0, 1], &weights, Algorithm::Auto).unwrap();

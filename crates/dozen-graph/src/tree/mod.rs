@@ -4,8 +4,13 @@
 //! finds it, on any number of threads.
 
 mod boruvka;
+mod edge_set;
+mod edges;
 mod kruskal;
 mod prim;
+
+use edge_set::EdgeSet;
+use edges::Edges;
 
 use crate::weight::compensated_sum;
 use crate::{Graph, Weight};
@@ -21,14 +26,14 @@ pub enum Algorithm {
     FilterKruskal,
     /// Grows a tree from each component's first node, by a heap or, where edges are many, by a row of distances (Prim 1957).
     Prim,
-    /// Each tree takes its lightest edge, all at once (Boruvka 1926).
+    /// Each tree takes its lightest edge, all at once (Boruvka 1926); of the light edges first, as in the filter.
     Boruvka,
 }
 
 /// A minimum spanning forest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forest {
-    /// The edges, by their index in the graph, lightest first; of equal weights the first index first.
+    /// The edges, by their index in the graph, in the order of the indices.
     pub edges: Vec<u32>,
     /// The sum of their weights, compensated for rounding; exact for whole numbers before it is a float.
     pub total_weight: f64,
@@ -45,15 +50,16 @@ pub struct Forest {
 /// most 24 bytes an edge.
 pub fn minimum_spanning_forest<W: Weight>(graph: Graph<'_, W>, algorithm: Algorithm) -> Forest {
     let algorithm = match algorithm {
-        Algorithm::Auto => Algorithm::FilterKruskal,
+        Algorithm::Auto => Algorithm::Boruvka,
         chosen => chosen,
     };
     let edges = match algorithm {
         Algorithm::Kruskal => kruskal::kruskal(graph),
+        Algorithm::FilterKruskal => kruskal::filter_kruskal(graph),
         Algorithm::Prim => prim::prim(graph),
-        Algorithm::Boruvka => boruvka::boruvka(graph),
-        Algorithm::FilterKruskal | Algorithm::Auto => kruskal::filter_kruskal(graph),
-    };
+        Algorithm::Boruvka | Algorithm::Auto => boruvka::boruvka(graph),
+    }
+    .to_vec();
     Forest {
         total_weight: W::total(edges.iter().map(|&edge| graph.weight(edge as usize))),
         components: graph.nodes() - edges.len(),

@@ -3,16 +3,15 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::EdgeSet;
 use crate::adjacency::Adjacency;
 use crate::{Graph, Weight};
 
-/// Trees of all components, sorted as all forests are.
-pub(super) fn prim<W: Weight>(graph: Graph<'_, W>) -> Vec<u32> {
+/// Trees of all components.
+pub(super) fn prim<W: Weight>(graph: Graph<'_, W>) -> EdgeSet {
     let (n, m) = (graph.nodes(), graph.edges());
     // A row of distances is quicker than a heap where a node's edges are as many as a good part of all nodes.
-    let mut tree = if n > 1 && m / n >= n / 8 { with_row(graph) } else { with_heap(graph) };
-    tree.sort_unstable_by_key(|&edge| (graph.key(edge as usize), edge));
-    tree
+    if n > 1 && m / n >= n / 8 { with_row(graph) } else { with_heap(graph) }
 }
 
 fn adjacency<W: Weight>(graph: Graph<'_, W>) -> Adjacency {
@@ -20,10 +19,10 @@ fn adjacency<W: Weight>(graph: Graph<'_, W>) -> Adjacency {
 }
 
 /// `O(m log m)`: edges that leave the tree lie in a heap.
-fn with_heap<W: Weight>(graph: Graph<'_, W>) -> Vec<u32> {
+fn with_heap<W: Weight>(graph: Graph<'_, W>) -> EdgeSet {
     let adjacency = adjacency(graph);
     let mut inside = vec![false; graph.nodes()];
-    let mut tree = Vec::with_capacity(graph.nodes().saturating_sub(1));
+    let taken = EdgeSet::new(graph.edges());
     let mut heap = BinaryHeap::new();
     for start in 0..graph.nodes() as u32 {
         if inside[start as usize] {
@@ -45,15 +44,15 @@ fn with_heap<W: Weight>(graph: Graph<'_, W>) -> Vec<u32> {
                 }
             };
             let Some((edge, to)) = next else { break };
-            tree.push(edge);
+            taken.insert(edge);
             node = to;
         }
     }
-    tree
+    taken
 }
 
 /// `O(n^2 + m)`: each node's best edge into the tree lies in a row, which is looked through for the least.
-fn with_row<W: Weight>(graph: Graph<'_, W>) -> Vec<u32> {
+fn with_row<W: Weight>(graph: Graph<'_, W>) -> EdgeSet {
     let adjacency = adjacency(graph);
     let n = graph.nodes();
     const NONE: (u64, u32) = (u64::MAX, u32::MAX);
@@ -61,7 +60,7 @@ fn with_row<W: Weight>(graph: Graph<'_, W>) -> Vec<u32> {
     // Nodes outside of the tree.
     let mut outside: Vec<u32> = (0..n as u32).rev().collect();
     let mut inside = vec![false; n];
-    let mut tree = Vec::with_capacity(n.saturating_sub(1));
+    let taken = EdgeSet::new(graph.edges());
     while !outside.is_empty() {
         let mut place = 0;
         for (candidate, &node) in outside.iter().enumerate() {
@@ -72,7 +71,7 @@ fn with_row<W: Weight>(graph: Graph<'_, W>) -> Vec<u32> {
         let node = outside.swap_remove(place);
         inside[node as usize] = true;
         if best[node as usize] != NONE {
-            tree.push(best[node as usize].1);
+            taken.insert(best[node as usize].1);
         }
         for &(to, edge) in adjacency.of(node) {
             let to = to as usize;
@@ -82,5 +81,5 @@ fn with_row<W: Weight>(graph: Graph<'_, W>) -> Vec<u32> {
             }
         }
     }
-    tree
+    taken
 }
