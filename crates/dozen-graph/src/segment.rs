@@ -161,15 +161,12 @@ pub fn felzenszwalb(
 ) -> Segmentation {
     let (sources, targets, weights) = image.grid(neighbourhood);
     let pixels = image.width * image.height;
-    // Weights are not negative, and so their bits sort as they do.
-    let key = |(index, weight): (usize, &f64)| (weight.to_bits(), index as u32);
-    let mut order: Vec<(u64, u32)> = weights.par_iter().enumerate().map(key).collect();
-    order.par_sort_unstable();
+    let order = in_order(&weights);
     let mut sets = UnionFind::new(pixels);
     let mut sizes = vec![1_u32; pixels];
     // The limit that an edge must stay below, of each root.
     let mut limits = vec![scale; pixels];
-    for &(_, edge) in &order {
+    for &edge in &order {
         let (a, b) = (sets.find(sources[edge as usize]), sets.find(targets[edge as usize]));
         let weight = weights[edge as usize];
         if a != b && weight < limits[a as usize].min(limits[b as usize]) {
@@ -179,8 +176,12 @@ pub fn felzenszwalb(
             (sizes[root], limits[root]) = (size, weight + scale / f64::from(size));
         }
     }
-    for &(_, edge) in &order {
-        let (a, b) = (sets.find(sources[edge as usize]), sets.find(targets[edge as usize]));
+    // Most edges lie within segments by now, which flat sets tell at once.
+    sets.flatten();
+    let segments = sets.clone();
+    let borders = order.iter().map(|&edge| (sources[edge as usize], targets[edge as usize]));
+    for (a, b) in borders.filter(|&(a, b)| segments.flat(a) != segments.flat(b)) {
+        let (a, b) = (sets.find(a), sets.find(b));
         let (size_a, size_b) = (sizes[a as usize], sizes[b as usize]);
         if a != b && (size_a.min(size_b) as usize) < min_size {
             sets.join(a, b);
@@ -189,6 +190,39 @@ pub fn felzenszwalb(
     }
     let (labels, segments) = sets.labels();
     Segmentation { labels, segments }
+}
+
+/// The places of weights that are not negative, lightest first; of equal ones the first place first.
+fn in_order(weights: &[f64]) -> Vec<u32> {
+    // The bits of such weights sort as they do. The high half of them and the place are one number, whose high half is
+    // sorted by its digits, lowest first.
+    const DIGIT: usize = 1 << 11;
+    let high = |weight: f64| weight.to_bits() >> 32;
+    let mut sorted: Vec<u64> =
+        weights.iter().zip(0..).map(|(&weight, place)| high(weight) << 32 | place).collect();
+    let mut spare = vec![0; sorted.len()];
+    for shift in [32, 43, 54] {
+        let digit = |number: u64| (number >> shift) as usize % DIGIT;
+        let mut starts = [0_usize; DIGIT];
+        for &number in &sorted {
+            starts[digit(number)] += 1;
+        }
+        let mut sum = 0;
+        for start in &mut starts {
+            sum += std::mem::replace(start, sum);
+        }
+        for &number in &sorted {
+            let place = &mut starts[digit(number)];
+            spare[*place] = number;
+            *place += 1;
+        }
+        std::mem::swap(&mut sorted, &mut spare);
+    }
+    // What the high half does not tell apart.
+    for same in sorted.chunk_by_mut(|a, b| a >> 32 == b >> 32) {
+        same.sort_by_key(|&number| weights[number as u32 as usize].to_bits());
+    }
+    sorted.into_iter().map(|number| number as u32).collect()
 }
 
 /// Smooths an image along the minimum spanning tree of its pixels, which crosses strong borders last: each value becomes the
