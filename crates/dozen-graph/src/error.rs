@@ -21,7 +21,7 @@ pub enum Error {
     },
     /// A coordinate that is no number.
     #[error(
-        "point {point}, counted from 0, has {value} as coordinate {coordinate}; coordinates are finite numbers"
+        "point {point}, counted from 0, has {value} as coordinate {coordinate}; coordinates are finite and at most 1e150"
     )]
     NotFinite {
         /// From 0.

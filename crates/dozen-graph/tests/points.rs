@@ -91,6 +91,10 @@ fn trees_do_not_depend_on_the_number_of_threads() {
 #[test]
 fn coordinates_are_finite() {
     let error = Points::new(&[1.0, 2.0, 3.0, f64::NAN], 2).err().unwrap().to_string();
-    assert_eq!(error, "point 1, counted from 0, has NaN as coordinate 1; coordinates are finite numbers");
+    assert_eq!(
+        error,
+        "point 1, counted from 0, has NaN as coordinate 1; coordinates are finite and at most 1e150"
+    );
+    assert!(Points::new(&[1.0, -2e150], 2).is_err());
     assert_eq!(Points::new(&[1.0], 2).err().unwrap().to_string(), "1 coordinates are not whole points of 2");
 }

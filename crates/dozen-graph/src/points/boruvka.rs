@@ -6,6 +6,7 @@
 
 use rayon::prelude::*;
 
+use super::Link;
 use super::kd_tree::{Fork, KdTree, LEAF, WIDE};
 use crate::union_find::UnionFind;
 
@@ -36,46 +37,50 @@ struct Known {
     distance: f64,
 }
 
-/// The edges of a minimum spanning tree under `max(core_a, core_b, |a - b|)`, all squared, by places in the kd-tree.
+/// The links of a minimum spanning tree under `max(core_a, core_b, |a - b|)`, all squared, by places in the kd-tree.
 ///
 /// Trees choose by distance alone, so that their choices may close a circle among equal distances; whatever closes one is
 /// left out.
-pub(super) fn boruvka<const D: usize>(tree: &KdTree<D>, core: &[f64]) -> Vec<(u32, u32)> {
-    let n = tree.points.len();
+pub(super) fn boruvka<const D: usize>(tree: &KdTree<D>, mut core: Vec<f64>) -> Vec<Link> {
+    let n = tree.order.len();
     // Whole leaves, for SIMD; what is added is infinitely far.
     let padded = n.next_multiple_of(LEAF);
-    let mut core = core.to_vec();
     core.resize(padded, 0.0);
     let mut search = Search {
         tree,
         core: &core,
         least_core: by_fork(tree, &least_core(tree, &core)),
-        labels: Vec::new(),
+        labels: vec![[MIXED; WIDE]; tree.forks.len()],
         of: (0..padded as u32).collect(),
     };
-    let mut sets = UnionFind::new(n);
+    let mut links = Vec::with_capacity(n - 1);
+    // At first each point is a tree, and all search.
     let mut known = vec![Known { to: NONE, distance: 0.0 }; n];
-    let mut exits = vec![FAR; n];
-    let mut edges = Vec::with_capacity(n - 1);
-    while edges.len() + 1 < n {
+    known
+        .par_iter_mut()
+        .with_min_len(TOGETHER)
+        .zip(0..n as u32)
+        .for_each(|(known, from)| *known = search.nearest(from, f64::INFINITY));
+    let exits = known.iter().zip(0..).map(|(known, from)| known.exit(from));
+    let mut trees = search.join(n, exits, &mut links);
+    while trees > 1 {
         search.label();
-        exits.fill(FAR);
+        let mut exits = vec![FAR; trees];
         search.first_exits(&mut known, &mut exits);
         let found = search.all_exits(&mut known, &exits);
         for exit in found {
             let best = &mut exits[search.of[exit.from as usize] as usize];
             *best = if exit < *best { exit } else { *best };
         }
-        let mut chosen: Vec<Exit> = exits.iter().copied().filter(|exit| exit.to != NONE).collect();
-        chosen.par_sort_unstable_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
-        edges.extend(
-            chosen.iter().filter(|exit| sets.join(exit.from, exit.to)).map(|exit| (exit.from, exit.to)),
-        );
-        for (node, of) in search.of[..n].iter_mut().enumerate() {
-            *of = sets.find(node as u32);
-        }
+        trees = search.join(trees, exits.into_iter().filter(|exit| exit.to != NONE), &mut links);
     }
-    edges
+    links
+}
+
+impl Known {
+    fn exit(self, from: u32) -> Exit {
+        Exit { distance: self.distance, from, to: self.to }
+    }
 }
 
 /// The least core distance in each node.
@@ -115,6 +120,20 @@ struct Search<'a, const D: usize> {
 }
 
 impl<const D: usize> Search<'_, D> {
+    /// Joins so many trees by the way out that each takes, and says how many are left.
+    fn join(&mut self, trees: usize, exits: impl Iterator<Item = Exit>, links: &mut Vec<Link>) -> usize {
+        let mut sets = UnionFind::new(trees);
+        for Exit { distance, from, to } in exits {
+            if sets.join(self.of[from as usize], self.of[to as usize]) {
+                links.push(Link { a: from, b: to, weight: distance });
+            }
+        }
+        let (labels, left) = sets.labels();
+        let n = self.tree.order.len();
+        self.of[..n].par_iter_mut().for_each(|of| *of = labels[*of as usize]);
+        left
+    }
+
     fn label(&mut self) {
         let mut labels = vec![MIXED; self.tree.nodes.len()];
         for (index, node) in self.tree.nodes.iter().enumerate().rev() {
@@ -142,7 +161,7 @@ impl<const D: usize> Search<'_, D> {
                 let best = &mut promising[own as usize];
                 *best = if known.distance < best.0 { (known.distance, i as u32) } else { *best };
             } else {
-                let exit = Exit { distance: known.distance, from: i as u32, to: known.to };
+                let exit = known.exit(i as u32);
                 let best = &mut exits[own as usize];
                 *best = if exit < *best { exit } else { *best };
             }
@@ -156,8 +175,7 @@ impl<const D: usize> Search<'_, D> {
         for (from, nearest) in first {
             known[from as usize] = nearest;
             if nearest.to != NONE {
-                exits[self.of[from as usize] as usize] =
-                    Exit { distance: nearest.distance, from, to: nearest.to };
+                exits[self.of[from as usize] as usize] = nearest.exit(from);
             }
         }
     }
@@ -184,7 +202,7 @@ impl<const D: usize> Search<'_, D> {
                 *known = self.nearest(i, place.1);
                 if known.to != NONE {
                     place.1 = known.distance;
-                    found.push(Exit { distance: known.distance, from: i, to: known.to });
+                    found.push(known.exit(i));
                 }
             }
             found
@@ -201,7 +219,7 @@ impl<const D: usize> Search<'_, D> {
     #[inline(always)]
     fn meet(&self, i: usize, leaf: usize, best: &mut Known) {
         let own = self.of[i];
-        let mut distances = self.tree.leaf_distances(leaf, &self.tree.points[i]);
+        let mut distances = self.tree.leaf_distances(leaf, &self.tree.point(i));
         let start = leaf * LEAF;
         let (of, core) = (&self.of[start..start + LEAF], &self.core[start..start + LEAF]);
         let mut least = f64::INFINITY;
@@ -222,7 +240,7 @@ impl<const D: usize> Search<'_, D> {
     #[inline(always)]
     fn nearest_in(&self, from: u32, bound: f64) -> Known {
         let i = from as usize;
-        let (point, own, own_core) = (&self.tree.points[i], self.of[i], self.core[i]);
+        let (point, own, own_core) = (self.tree.point(i), self.of[i], self.core[i]);
         let mut best = Known { to: NONE, distance: bound };
         if own_core >= bound {
             return best;
@@ -234,7 +252,7 @@ impl<const D: usize> Search<'_, D> {
             bound = if best.distance > own_core { best.distance } else { 0.0 };
         }
         self.tree.descend(
-            point,
+            &point,
             bound,
             #[inline(always)]
             |fork, distances| {

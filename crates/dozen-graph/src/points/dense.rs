@@ -2,10 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::{Points, squared_distance};
+use super::{Link, Points, squared_distance};
 
 /// Prim's algorithm with a row of distances, `O(n^2 d)`: ends and weight of each edge.
-pub(super) fn prim(points: Points<'_>, core: &[f64]) -> Vec<(u32, u32, f64)> {
+pub(super) fn prim(points: Points<'_>, core: &[f64]) -> Vec<Link> {
     let n = points.len();
     let mut outside: Vec<u32> = (1..n as u32).collect();
     // Squared distance to the tree, and to which of its points.
@@ -29,7 +29,8 @@ pub(super) fn prim(points: Points<'_>, core: &[f64]) -> Vec<(u32, u32, f64)> {
         let node = outside.swap_remove(place);
         let from = best[node as usize].1;
         let weight = points.distance(node as usize, from as usize);
-        tree.push((from, node, weight.max(core[node as usize]).max(core[from as usize])));
+        let weight = weight.max(core[node as usize]).max(core[from as usize]);
+        tree.push(Link { a: from.min(node), b: from.max(node), weight });
         last = node;
     }
     tree

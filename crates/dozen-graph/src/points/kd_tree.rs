@@ -9,7 +9,6 @@ pub(super) const LEAF: usize = 16;
 
 /// Points in the order of the leaves, and boxes around them.
 pub(super) struct KdTree<const D: usize> {
-    pub(super) points: Vec<[f64; D]>,
     /// The points of each leaf coordinate by coordinate, for SIMD; infinitely far where there are none.
     pub(super) leaves: Vec<[[f64; LEAF]; D]>,
     /// The index of each point among those given.
@@ -89,10 +88,9 @@ impl<const D: usize> KdTree<D> {
         split(&mut items);
         let mut nodes = Vec::with_capacity(items.len() / 4 + 1);
         add_nodes(&items, 0, &mut nodes);
-        let (points, order): (Vec<[f64; D]>, Vec<u32>) = items.into_iter().unzip();
-        let leaf = |points: &[[f64; D]]| {
+        let leaf = |items: &[Item<D>]| {
             let mut leaf = [[f64::INFINITY; LEAF]; D];
-            for (lane, point) in points.iter().enumerate() {
+            for (lane, (point, _)) in items.iter().enumerate() {
                 for k in 0..D {
                     leaf[k][lane] = point[k];
                 }
@@ -101,7 +99,15 @@ impl<const D: usize> KdTree<D> {
         };
         let mut forks = Vec::with_capacity(nodes.len() / 4 + 1);
         add_forks(&nodes, 0, &mut forks);
-        Self { leaves: points.chunks(LEAF).map(leaf).collect(), points, order, nodes, forks }
+        let leaves = items.chunks(LEAF).map(leaf).collect();
+        Self { leaves, order: items.into_iter().map(|(_, index)| index).collect(), nodes, forks }
+    }
+
+    /// The point at a place in the order of the leaves.
+    #[inline(always)]
+    pub(super) fn point(&self, place: usize) -> [f64; D] {
+        let leaf = &self.leaves[place / LEAF];
+        std::array::from_fn(|k| leaf[k][place % LEAF])
     }
 
     /// The squared distances from a point to all points of a leaf.
@@ -125,13 +131,13 @@ impl<const D: usize> KdTree<D> {
             nearest.resize(neighbours, f64::INFINITY);
             pulp::Arch::new().dispatch(CoreDistance { tree: self, i, nearest })
         };
-        (0..self.points.len()).into_par_iter().with_min_len(256).map_init(Vec::new, of).collect()
+        (0..self.order.len()).into_par_iter().with_min_len(256).map_init(Vec::new, of).collect()
     }
 
     /// A point against those of a leaf: takes those that are nearer than the furthest of the nearest.
     #[inline(always)]
     fn meet(&self, i: usize, leaf: usize, nearest: &mut [f64], bound: &mut f64) {
-        let distances = self.leaf_distances(leaf, &self.points[i]);
+        let distances = self.leaf_distances(leaf, &self.point(i));
         for lane in 0..LEAF {
             if distances[lane] < *bound && leaf * LEAF + lane != i {
                 insert(nearest, distances[lane]);
@@ -142,13 +148,13 @@ impl<const D: usize> KdTree<D> {
 
     #[inline(always)]
     fn core_distance(&self, i: usize, nearest: &mut [f64]) -> f64 {
-        let point = &self.points[i];
+        let point = self.point(i);
         let last = nearest.len() - 1;
         // What shares the leaf is near, and leaves little of the tree to look at.
         let mut bound = f64::INFINITY;
         self.meet(i, i / LEAF, nearest, &mut bound);
         self.descend(
-            point,
+            &point,
             bound,
             #[inline(always)]
             |_, _| {},

@@ -4,6 +4,8 @@ mod boruvka;
 mod dense;
 mod kd_tree;
 
+use rayon::prelude::*;
+
 use crate::Error;
 use crate::weight::compensated_sum;
 use kd_tree::KdTree;
@@ -19,7 +21,7 @@ impl<'a> Points<'a> {
     /// `dimension` coordinates for each point.
     ///
     /// # Errors
-    /// When the values are not whole points or not finite, or there are 2^32 points.
+    /// When the values are not whole points, not finite or beyond 1e150, or there are 2^32 points.
     pub fn new(values: &'a [f64], dimension: usize) -> Result<Self, Error> {
         if dimension == 0 || !values.len().is_multiple_of(dimension) {
             return Err(Error::Shape(format!(
@@ -30,7 +32,8 @@ impl<'a> Points<'a> {
         if values.len() / dimension >= u32::MAX as usize {
             return Err(Error::Shape("there are more points than 32 bits count".into()));
         }
-        match values.iter().position(|value| !value.is_finite()) {
+        // Squares of larger ones overflow.
+        match values.iter().position(|value| value.is_nan() || value.abs() > 1e150) {
             Some(at) => {
                 Err(Error::NotFinite { point: at / dimension, coordinate: at % dimension, value: values[at] })
             }
@@ -89,10 +92,8 @@ pub struct PointTree {
 }
 
 impl PointTree {
-    fn new(links: impl Iterator<Item = (u32, u32, f64)>) -> Self {
-        let link = |(a, b, weight): (u32, u32, f64)| Link { a: a.min(b), b: a.max(b), weight };
-        let mut links: Vec<Link> = links.map(link).collect();
-        links.sort_unstable_by(|x, y| x.weight.total_cmp(&y.weight).then((x.a, x.b).cmp(&(y.a, y.b))));
+    fn new(mut links: Vec<Link>) -> Self {
+        links.par_sort_unstable_by(|x, y| x.weight.total_cmp(&y.weight).then((x.a, x.b).cmp(&(y.a, y.b))));
         let total_weight = compensated_sum(links.iter().map(|link| link.weight));
         Self { links, total_weight }
     }
@@ -139,7 +140,7 @@ pub fn euclidean_tree(points: Points<'_>) -> PointTree {
 pub fn mutual_reachability_tree(points: Points<'_>, core: &[f64]) -> PointTree {
     assert_eq!(core.len(), points.len(), "a core distance for each point");
     if points.len() < FEW || points.dimension() > TREE_DIMENSIONS {
-        return PointTree::new(dense::prim(points, core).into_iter());
+        return PointTree::new(dense::prim(points, core));
     }
     with_length!(points, by_tree(core))
 }
@@ -147,14 +148,14 @@ pub fn mutual_reachability_tree(points: Points<'_>, core: &[f64]) -> PointTree {
 fn by_tree<const D: usize>(points: Points<'_>, core: &[f64]) -> PointTree {
     let tree = KdTree::<D>::new(points);
     let squared: Vec<f64> = tree.order.iter().map(|&i| core[i as usize] * core[i as usize]).collect();
-    let links = boruvka::boruvka(&tree, &squared);
-    // Roots of squares of core distances need not be those.
-    let weight =
-        |a: u32, b: u32| points.distance(a as usize, b as usize).max(core[a as usize]).max(core[b as usize]);
-    PointTree::new(links.into_iter().map(|(a, b)| {
-        let (a, b) = (tree.order[a as usize], tree.order[b as usize]);
-        (a, b, weight(a, b))
-    }))
+    let mut links = boruvka::boruvka(&tree, squared);
+    links.par_iter_mut().for_each(|link| {
+        let [a, b] = [link.a, link.b].map(|place| tree.order[place as usize]);
+        let core = core[a as usize].max(core[b as usize]);
+        // Roots of squares of core distances need not be those.
+        *link = Link { a: a.min(b), b: a.max(b), weight: points.distance(a as usize, b as usize).max(core) };
+    });
+    PointTree::new(links)
 }
 
 /// The distance of each point to its `neighbours`-th nearest other point; to the furthest where there are fewer, and zero for
