@@ -6,7 +6,7 @@ use std::io::BufRead;
 use std::str::FromStr;
 
 use crate::source::{Stream, open};
-use crate::{Column, DataError, ReadOptions, Table, Values, read_table};
+use crate::{Column, DataError, ReadOptions, Table, Values, open_table, read_table};
 
 /// A weighted graph as it stands in a file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -328,46 +328,76 @@ fn sparse(path: &str) -> Result<EdgeList, DataError> {
 const ENDS: [(&str, &str); 3] = [("u", "v"), ("source", "target"), ("from", "to")];
 const WEIGHTS: [&str; 3] = ["weight", "cost", "distance"];
 
-fn table(path: &str, options: &ReadOptions) -> Result<EdgeList, DataError> {
-    let table = read_table(path, options)?;
+/// The columns of a table that are the ends, and that of the weights.
+fn edge_columns(table: &Table) -> Result<(&Column, &Column, Option<&Column>), DataError> {
     let columns = table.columns();
     let named = ENDS.iter().find_map(|(u, v)| Some((table.column(u)?, table.column(v)?)));
     let (u, v) = match (named, columns) {
         (Some(ends), _) => ends,
         (None, [u, v, ..]) => (u, v),
         _ => {
-            return Err(DataError::content(
-                path,
-                "",
-                "edges have two columns of ends, and perhaps one of weights",
-            ));
+            let problem = "edges have two columns of ends, and perhaps one of weights";
+            return Err(DataError::content(table.file(), "", problem));
         }
     };
     let weight = WEIGHTS.iter().find_map(|name| table.column(name));
     let weight = weight.or(if named.is_none() { columns.get(2) } else { None });
-    let rows = table.rows();
-    let mut list = EdgeList { weights: vec![1.0; rows], ..EdgeList::default() };
-    if let Some(column) = weight {
-        if matches!(column.values, Values::Text(_)) {
-            let place = format!("column `{}`", column.name);
-            return Err(DataError::content(path, place, "it holds text where weights are expected"));
+    match weight {
+        Some(Column { name, values: Values::Text(_) }) => {
+            let problem = "it holds text where weights are expected";
+            Err(DataError::content(table.file(), format!("column `{name}`"), problem))
         }
-        list.weights = (0..rows).filter_map(|row| column.values.number(row)).collect();
+        _ => Ok((u, v, weight)),
     }
-    let whole = |column: &Column| -> Option<Vec<u32>> {
-        let number =
-            |row| column.values.number(row).filter(|x| x.fract() == 0.0 && *x >= 0.0 && *x < u32::MAX.into());
-        (0..rows).map(|row| number(row).map(|x| x as u32)).collect()
-    };
-    let most = 8 * rows as u64 + (1 << 20);
-    if let (Some(sources), Some(targets)) = (whole(u), whole(v)) {
-        let greatest = sources.iter().chain(&targets).copied().max().unwrap_or(0);
-        // Numbers far beyond the number of edges are names, and nodes in between are none.
-        if u64::from(greatest) < most {
-            (list.nodes, list.sources, list.targets) = (greatest as usize + 1, sources, targets);
-            return Ok(list);
+}
+
+/// Adds a weight for each row.
+fn add_weights(weights: &mut Vec<f64>, rows: usize, column: Option<&Column>) {
+    match column {
+        Some(column) => weights.extend((0..rows).filter_map(|row| column.values.number(row))),
+        None => weights.resize(weights.len() + rows, 1.0),
+    }
+}
+
+fn table(path: &str, options: &ReadOptions) -> Result<EdgeList, DataError> {
+    // Standard input can be read only once, and is read whole.
+    let numbered = if path == "-" { None } else { numbered(path, options)? };
+    match numbered {
+        Some(list) => Ok(list),
+        None => named(&read_table(path, options)?),
+    }
+}
+
+/// Nodes with whole numbers, read in chunks, so that the table is never there as a whole; none where they are names, or
+/// numbers so far beyond the number of edges that they must be names, most nodes in between being none.
+fn numbered(path: &str, options: &ReadOptions) -> Result<Option<EdgeList>, DataError> {
+    const ROWS: usize = 1 << 14;
+    let mut list = EdgeList::default();
+    for table in open_table(path, options, ROWS)? {
+        let table = table?;
+        let (u, v, weight) = edge_columns(&table)?;
+        for (column, ends) in [(u, &mut list.sources), (v, &mut list.targets)] {
+            for row in 0..table.rows() {
+                match column.values.number(row) {
+                    Some(node) if node.fract() == 0.0 && (0.0..f64::from(u32::MAX)).contains(&node) => {
+                        ends.push(node as u32);
+                    }
+                    _ => return Ok(None),
+                }
+            }
         }
+        add_weights(&mut list.weights, table.rows(), weight);
     }
+    let greatest = list.sources.iter().chain(&list.targets).copied().max().unwrap_or(0);
+    list.nodes = greatest as usize + 1;
+    Ok((list.nodes <= 8 * list.weights.len() + (1 << 20)).then_some(list))
+}
+
+/// Nodes with names, numbered as they come.
+fn named(table: &Table) -> Result<EdgeList, DataError> {
+    let (u, v, weight) = edge_columns(table)?;
+    let mut list = EdgeList::default();
+    add_weights(&mut list.weights, table.rows(), weight);
     let mut numbers: HashMap<String, u32> = HashMap::new();
     let mut number = |name: String| {
         let next = numbers.len() as u32;
@@ -376,7 +406,7 @@ fn table(path: &str, options: &ReadOptions) -> Result<EdgeList, DataError> {
             next
         })
     };
-    for row in 0..rows {
+    for row in 0..table.rows() {
         let (source, target) = (number(u.values.text(row)), number(v.values.text(row)));
         list.sources.push(source);
         list.targets.push(target);

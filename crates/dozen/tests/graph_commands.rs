@@ -137,3 +137,24 @@ fn mistakes_are_sentences_and_exit_with_2() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
     }
 }
+
+/// Totals from an independent computation (the data's README).
+#[test]
+#[expect(clippy::print_stdout, reason = "a skipped test says why")]
+fn trees_of_tsplib_where_it_is_present() {
+    let data = std::env::var("DOZEN_DATA").unwrap_or_else(|_| "../../../shared/data".to_owned());
+    let Ok(folder) = Path::new(&data).join("tsplib").canonicalize() else {
+        println!("skipped: {data}/tsplib is not there; set DOZEN_DATA to the folder of data sets");
+        return;
+    };
+    let totals = [
+        ("berlin52", 6081.631),
+        ("pr2392", 342_309.238),
+        ("usa13509", 17_846_481.139),
+        ("d18512", 593_669.372),
+    ];
+    for (name, total) in totals {
+        let run = json(&folder, &["graph", "emst", &format!("{name}.tsp")]);
+        assert!((run["total_weight"].as_f64().unwrap() - total).abs() < 1e-3, "{name}: {run}");
+    }
+}
