@@ -1,0 +1,165 @@
+//! From text to ids: pieces, then what each became before, or else the token that it is, or else what it merges into.
+
+use crate::Error;
+use crate::cache::{Cache, IDS, SHORT};
+use crate::merge::{Merger, Part, Units};
+use crate::pretokenize::{Cl100k, Cut, Gpt2, Kind, O200k, Pattern};
+use crate::unicode::Kinds;
+use crate::vocabulary::{NONE, Vocabulary};
+
+/// What encoding goes by.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    pub(crate) vocabulary: Vocabulary,
+    pub(crate) pattern: Pattern,
+    pub(crate) units: Units,
+    /// The ids of bytes, for characters that are no tokens.
+    pub(crate) byte_ids: Option<Box<[u32; 256]>>,
+}
+
+/// One thread's memory of what it encoded.
+pub(crate) struct Encoder {
+    cache: Cache,
+    merger: Merger,
+    /// Ids of one piece.
+    piece: Vec<u32>,
+    /// Ids that are not handed over yet.
+    block: Box<[u32; BLOCK + IDS]>,
+    filled: usize,
+    ends: Vec<u32>,
+}
+
+const BLOCK: usize = 1 << 12;
+/// Pieces that are cut before they are looked up.
+const PIECES: usize = 512;
+
+impl Encoder {
+    pub(crate) fn new() -> Self {
+        Self {
+            cache: Cache::new(),
+            merger: Merger::new(),
+            piece: Vec::new(),
+            block: Box::new([0; BLOCK + IDS]),
+            filled: 0,
+            ends: Vec::with_capacity(PIECES),
+        }
+    }
+
+    /// Adds the ids of ordinary text, special tokens being no more than their characters.
+    pub(crate) fn encode(&mut self, rules: &Rules, text: &[u8], ids: &mut Vec<u32>) -> Result<(), Error> {
+        match rules.pattern.kind() {
+            Kind::Gpt2 => self.cut(rules, Gpt2, text, ids),
+            Kind::Cl100k(pattern) if *pattern == (Cl100k { digits: 3, end_first: true }) => {
+                // Known numbers make the commonest one quicker.
+                self.cut(rules, Cl100k { digits: 3, end_first: true }, text, ids);
+            }
+            Kind::Cl100k(pattern) => self.cut(rules, *pattern, text, ids),
+            Kind::O200k => self.cut(rules, O200k, text, ids),
+            Kind::Whole | Kind::Regex(_) => {
+                let mut start = 0;
+                rules.pattern.each_end(text, |end| {
+                    self.push(rules, text, start, end, ids);
+                    start = end;
+                })?;
+            }
+        }
+        self.hand_over(ids);
+        Ok(())
+    }
+
+    fn cut(&mut self, rules: &Rules, pattern: impl Cut, text: &[u8], ids: &mut Vec<u32>) {
+        let kinds = Kinds::new();
+        // Ends are counted in 32 bits from here.
+        let mut base = 0;
+        let mut ends = std::mem::take(&mut self.ends);
+        while base < text.len() {
+            ends.clear();
+            let mut end = base;
+            while end < text.len() && ends.len() < PIECES && end - base < 1 << 30 {
+                end = pattern.end(kinds, text, end);
+                ends.push((end - base) as u32);
+            }
+            let mut start = base;
+            for &end in &ends {
+                let end = base + end as usize;
+                self.push(rules, text, start, end, ids);
+                start = end;
+            }
+            base = end;
+        }
+        self.ends = ends;
+    }
+
+    #[inline(always)]
+    fn push(&mut self, rules: &Rules, text: &[u8], start: usize, end: usize, ids: &mut Vec<u32>) {
+        let length = end - start;
+        if length <= SHORT {
+            let key = Cache::short_key(text, start, length);
+            if let Some((known, count)) = self.cache.short(key) {
+                self.block[self.filled..self.filled + IDS].copy_from_slice(known);
+                self.filled += count;
+                if self.filled >= BLOCK {
+                    self.hand_over(ids);
+                }
+                return;
+            }
+        }
+        self.push_new(rules, &text[start..end], ids);
+    }
+
+    #[inline(never)]
+    fn push_new(&mut self, rules: &Rules, piece: &[u8], ids: &mut Vec<u32>) {
+        self.hand_over(ids);
+        if let Some(known) = self.cache.long(piece) {
+            ids.extend_from_slice(known);
+            return;
+        }
+        self.resolve(rules, piece);
+        if piece.len() <= SHORT && self.piece.len() <= IDS {
+            self.cache.put_short(Cache::short_key(piece, 0, piece.len()), &self.piece);
+        } else if piece.len() <= 1 << 16 {
+            self.cache.put_long(piece, &self.piece);
+        }
+        ids.extend_from_slice(&self.piece);
+    }
+
+    /// The ids of a piece, into `self.piece`.
+    fn resolve(&mut self, rules: &Rules, piece: &[u8]) {
+        self.piece.clear();
+        let vocabulary = &rules.vocabulary;
+        if piece.len() <= vocabulary.longest() {
+            let whole = vocabulary.find(piece, 0, piece.len());
+            if whole != NONE {
+                self.piece.push(vocabulary.id(whole));
+                return;
+            }
+        }
+        let mut place = 0;
+        for part in self.merger.merge(vocabulary, rules.units, piece) {
+            let bytes = &piece[place..place + part.length as usize];
+            place += bytes.len();
+            match (part.token, &rules.byte_ids) {
+                (NONE, Some(byte_ids)) => {
+                    self.piece.extend(bytes.iter().map(|byte| byte_ids[usize::from(*byte)]))
+                }
+                (token, _) => self.piece.push(vocabulary.id(token)),
+            }
+        }
+    }
+
+    fn hand_over(&mut self, ids: &mut Vec<u32>) {
+        ids.extend_from_slice(&self.block[..self.filled]);
+        self.filled = 0;
+    }
+
+    /// The parts of a piece, with what each is long.
+    pub(crate) fn parts(&mut self, rules: &Rules, piece: &[u8]) -> Vec<Part> {
+        let vocabulary = &rules.vocabulary;
+        let whole =
+            if piece.len() <= vocabulary.longest() { vocabulary.find(piece, 0, piece.len()) } else { NONE };
+        if whole != NONE {
+            return vec![Part { token: whole, length: piece.len() as u32 }];
+        }
+        self.merger.merge(vocabulary, rules.units, piece).to_vec()
+    }
+}
