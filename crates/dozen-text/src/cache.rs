@@ -55,13 +55,12 @@ impl Cache {
     #[inline(always)]
     pub(crate) fn short(&self, key: u128) -> Option<(&[u32; IDS], usize)> {
         let Set([first, second]) = &self.sets[self.set(key)];
-        let slot = if first.key == key {
-            first
-        } else if second.key == key {
-            second
-        } else {
+        let in_second = second.key == key;
+        if first.key != key && !in_second {
             return None;
-        };
+        }
+        // No branch: which of the two it is cannot be foreseen.
+        let slot = &[first, second][usize::from(in_second)];
         Some((&slot.ids, slot.count as usize))
     }
 

@@ -32,7 +32,7 @@ struct Table {
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    let mut all = vec![[kind::OTHER; 256]; 0x110000 / 256];
+    let mut all = vec![[kind::OTHER; 256]; 0x11_0000 / 256];
     let classes = [
         (r"[\p{Lu}\p{Lt}]", kind::UPPER),
         (r"\p{Ll}", kind::LOWER),

@@ -86,7 +86,7 @@ const TRAPS: &[&str] = &[
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(1500))]
 
     #[test]
     fn traps_in_any_order(parts in proptest::collection::vec(proptest::sample::select(TRAPS), 0..14)) {
@@ -96,6 +96,11 @@ proptest! {
     #[test]
     fn any_text(text in ".{0,24}") {
         assert_same(&text);
+    }
+
+    #[test]
+    fn words(parts in proptest::collection::vec("[ A-Za-z'.1é\n]{1,20}", 0..6)) {
+        assert_same(&parts.concat());
     }
 
     /// Pieces of any bytes follow each other, and none is empty.
@@ -110,17 +115,18 @@ proptest! {
 }
 
 #[test]
-fn every_code_point_between_others() {
+fn code_points_between_others() {
     let regexes = Pattern::NAMES.map(|name| {
         let by_hand = Pattern::new(name).unwrap();
         let regex = Pattern::regex(by_hand.expression().unwrap()).unwrap();
         (by_hand, regex)
     });
     let mut text = String::new();
-    for code in (0..=0x11_0000).filter_map(char::from_u32) {
-        text.extend(['a', code, ' ', code, 'B', code, '7', code, code, 'c', '.']);
-        if text.len() > 1 << 16 || code == '\u{10ffff}' {
-            for (by_hand, regex) in &regexes {
+    for code in (0..0x3100).chain((0x3100..=0x10_ffff).step_by(17)).filter_map(char::from_u32) {
+        text.extend(['a', code, ' ', code, 'B', code, code, '7']);
+        if text.len() > 1 << 12 || code >= '\u{10fff0}' {
+            // Qwen's is LLaMA's with one number, and the regex engine is slow.
+            for (by_hand, regex) in &regexes[..4] {
                 assert_eq!(ends(by_hand, text.as_bytes()), ends(regex, text.as_bytes()));
             }
             text.clear();

@@ -1,6 +1,7 @@
 //! The pattern of `cl100k`, and those of LLaMA 3 and Qwen 2, which are near it:
 //! `'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`.
 
+use super::word::Word;
 use super::{Cut, LETTERS, OTHERS, contraction, numbers, run, spaces};
 use crate::unicode::{Kinds, kind};
 
@@ -16,6 +17,9 @@ pub(crate) struct Cl100k {
 impl Cut for Cl100k {
     #[inline(always)]
     fn end(self, kinds: Kinds, text: &[u8], start: usize) -> usize {
+        if let Some(length) = Word::at(text, start).and_then(Word::any_case) {
+            return start + length;
+        }
         let (first, length) = kinds.at(text, start);
         if LETTERS >> first & 1 == 1 {
             return run(kinds, text, start + length, LETTERS);

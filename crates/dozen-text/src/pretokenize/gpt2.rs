@@ -1,5 +1,6 @@
 //! The pattern of GPT-2: `'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`.
 
+use super::word::Word;
 use super::{Cut, LETTERS, NUMBERS, OTHERS, SPACES, contraction, run, spaces};
 use crate::unicode::{Kinds, kind};
 
@@ -9,6 +10,9 @@ pub(crate) struct Gpt2;
 impl Cut for Gpt2 {
     #[inline(always)]
     fn end(self, kinds: Kinds, text: &[u8], start: usize) -> usize {
+        if let Some(length) = Word::at(text, start).and_then(Word::any_case) {
+            return start + length;
+        }
         let first = text[start];
         if first == b'\'' {
             let length = contraction(text, start + 1, false);

@@ -6,6 +6,7 @@
 mod cl100k;
 mod gpt2;
 mod o200k;
+mod word;
 
 use std::fmt;
 

@@ -3,6 +3,7 @@
 //! `[^\r\n\p{L}\p{N}]?[U B]*[l B]+('s|...)?|[^\r\n\p{L}\p{N}]?[U B]+[l B]*('s|...)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|
 //! \s*[\r\n]+|\s+(?!\S)|\s+`.
 
+use super::word::Word;
 use super::{Cut, LETTERS, NUMBERS, OTHERS, contraction, numbers, run, spaces};
 use crate::unicode::{Kinds, kind};
 
@@ -16,6 +17,9 @@ const LOWER: u8 = 1 << kind::LOWER | BOTH;
 impl Cut for O200k {
     #[inline(always)]
     fn end(self, kinds: Kinds, text: &[u8], start: usize) -> usize {
+        if let Some(length) = Word::at(text, start).and_then(Word::lower_case) {
+            return start + length;
+        }
         let (first, length) = kinds.at(text, start);
         if first == kind::NUMBER {
             return numbers(kinds, text, start, 3);
@@ -50,13 +54,13 @@ impl Cut for O200k {
 
 /// Where a word from a place on ends, by the alternative that ends in lower case and by the one that begins in upper case.
 #[derive(Clone, Copy)]
-struct Word {
+struct Cased {
     lower: Option<usize>,
     upper: Option<usize>,
 }
 
 #[inline(always)]
-fn word(kinds: Kinds, text: &[u8], start: usize) -> Word {
+fn word(kinds: Kinds, text: &[u8], start: usize) -> Cased {
     let mut place = start;
     // After the last character that is of both cases.
     let mut after_both = None;
@@ -73,5 +77,5 @@ fn word(kinds: Kinds, text: &[u8], start: usize) -> Word {
     let end = run(kinds, text, place, LOWER);
     // Where no lower case follows, upper case is given back as far as the last that may count as lower.
     let lower = if end > place { Some(end) } else { after_both };
-    Word { lower, upper: (place > start).then_some(place) }
+    Cased { lower, upper: (place > start).then_some(place) }
 }
