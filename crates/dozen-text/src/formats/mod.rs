@@ -4,6 +4,8 @@ mod hugging_face;
 mod sentence_piece;
 mod tiktoken;
 
+pub(crate) use hugging_face::alphabet;
+
 use std::io::Read;
 use std::path::Path;
 
