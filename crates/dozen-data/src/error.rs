@@ -40,11 +40,13 @@ impl DataError {
         }
     }
 
-    pub(crate) fn read(path: &str, source: std::io::Error) -> Self {
+    /// A file that cannot be read.
+    pub fn read(path: &str, source: std::io::Error) -> Self {
         Self::Io { action: "read", path: path.into(), source }
     }
 
-    pub(crate) fn write(path: &std::path::Path, source: std::io::Error) -> Self {
+    /// A file that cannot be written.
+    pub fn write(path: &std::path::Path, source: std::io::Error) -> Self {
         Self::Io { action: "write", path: path.to_owned(), source }
     }
 }

@@ -15,7 +15,8 @@ pub(crate) enum Format {
     Idx,
 }
 
-pub(crate) type Stream = Box<dyn BufRead + Send>;
+/// A file's bytes, decompressed.
+pub type Stream = Box<dyn BufRead + Send>;
 
 /// Splits `data.npz:key` into the file and the key; other paths have no key.
 pub(crate) fn split_key(path: &str) -> (&str, Option<&str>) {
@@ -26,7 +27,7 @@ pub(crate) fn split_key(path: &str) -> (&str, Option<&str>) {
 }
 
 /// Opens a file (`-` for standard input), decompressing gzip, bzip2 and zstd as their first bytes tell.
-pub(crate) fn open(path: &str) -> Result<Stream, DataError> {
+pub fn open(path: &str) -> Result<Stream, DataError> {
     let raw: Stream = if path == "-" {
         Box::new(BufReader::new(std::io::stdin()))
     } else {

@@ -24,7 +24,7 @@ pub(crate) struct Encoder {
     /// Ids of one piece.
     piece: Vec<u32>,
     /// Ids that are not handed over yet.
-    block: Box<[u32; BLOCK + IDS]>,
+    block: Vec<u32>,
     filled: usize,
     ends: Vec<u32>,
 }
@@ -39,7 +39,7 @@ impl Encoder {
             cache: Cache::new(),
             merger: Merger::new(),
             piece: Vec::new(),
-            block: Box::new([0; BLOCK + IDS]),
+            block: vec![0; BLOCK + IDS],
             filled: 0,
             ends: Vec::with_capacity(PIECES),
         }
@@ -140,7 +140,7 @@ impl Encoder {
             place += bytes.len();
             match (part.token, &rules.byte_ids) {
                 (NONE, Some(byte_ids)) => {
-                    self.piece.extend(bytes.iter().map(|byte| byte_ids[usize::from(*byte)]))
+                    self.piece.extend(bytes.iter().map(|byte| byte_ids[usize::from(*byte)]));
                 }
                 (token, _) => self.piece.push(vocabulary.id(token)),
             }

@@ -6,8 +6,7 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 
 use crate::encode::{Encoder, Rules};
-use crate::merge::Units;
-use crate::pretokenize::Kind;
+use crate::merge::{Units, splits};
 use crate::vocabulary::{NONE, Vocabulary};
 use crate::{Error, Pattern};
 
@@ -70,7 +69,7 @@ impl std::fmt::Debug for Tokenizer {
         f.debug_struct("Tokenizer")
             .field("tokens", &self.len())
             .field("pattern", &self.rules.pattern)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -180,7 +179,7 @@ impl Tokenizer {
     }
 
     /// The tokens that are not special, and their ids, in the order of their merges.
-    pub fn tokens(&self) -> impl ExactSizeIterator<Item = (&[u8], u32)> {
+    pub fn tokens(&self) -> impl ExactSizeIterator<Item = (&[u8], u32)> + Clone {
         let vocabulary = &self.rules.vocabulary;
         (0..vocabulary.len() as u32).map(|index| (vocabulary.token(index), vocabulary.id(index)))
     }
@@ -188,6 +187,20 @@ impl Tokenizer {
     /// Tokens that no text becomes, such as those that no merge makes, and their ids.
     pub fn others(&self) -> &[(Vec<u8>, u32)] {
         &self.others
+    }
+
+    /// Tokens that their own bytes do not merge into, so that only a whole piece can be one, if anything; and their ids.
+    pub fn unreachable(&self) -> Vec<(&[u8], u32)> {
+        let vocabulary = &self.rules.vocabulary;
+        let unit = |token: &[u8]| match self.rules.units {
+            Units::Bytes => token.len() == 1,
+            Units::Characters => std::str::from_utf8(token).is_ok_and(|text| text.chars().nth(1).is_none()),
+        };
+        let made = splits(vocabulary, self.rules.units);
+        let never = self.tokens().zip(made).filter(|((token, _), split)| split.is_none() && !unit(token));
+        let others =
+            self.others.iter().filter(|(token, _)| !unit(token)).map(|(token, id)| (&token[..], *id));
+        never.map(|(token, _)| token).chain(others).collect()
     }
 
     pub(crate) fn rules(&self) -> &Rules {
@@ -247,7 +260,9 @@ impl Tokenizer {
             }
             None if rayon::current_num_threads() > 1 && text.len() > 2 * SHARE => {
                 let parts: Vec<Vec<u32>> = self
-                    .shares(text)
+                    .rules
+                    .pattern
+                    .shares(text, SHARE)
                     .par_windows(2)
                     .map(|ends| {
                         let mut ids = Vec::with_capacity((ends[1] - ends[0]) / 3);
@@ -265,31 +280,6 @@ impl Tokenizer {
             }
         }
         Ok(ids)
-    }
-
-    /// Where a text may be cut without any piece being cut: with all the patterns written by hand, before a blank that
-    /// follows a letter and before a letter that follows a line's end.
-    fn shares(&self, text: &[u8]) -> Vec<usize> {
-        let mut ends = vec![0];
-        if !matches!(self.rules.pattern.kind(), Kind::Whole | Kind::Regex(_)) {
-            let mut place = SHARE;
-            while place < text.len() {
-                let safe = |place: usize| {
-                    let (before, after) = (text[place - 1], text[place]);
-                    (before.is_ascii_alphabetic() && after == b' ')
-                        || (before == b'\n' && after.is_ascii_alphabetic())
-                };
-                match (place..text.len()).find(|&place| safe(place)) {
-                    Some(end) => {
-                        ends.push(end);
-                        place = end + SHARE;
-                    }
-                    None => break,
-                }
-            }
-        }
-        ends.push(text.len());
-        ends
     }
 
     /// The ids of a text.

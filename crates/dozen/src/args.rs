@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use dozen::nn::{Progress, choose_device};
 
-use crate::commands::{autoregressive, compare, completions, graph, info, make, tour, transport};
+use crate::commands::{autoregressive, compare, completions, graph, info, make, tokenizer, tour, transport};
 use crate::output::Failure;
 
 /// Train, evaluate and use generative and predictive models, without Python.
@@ -31,6 +31,9 @@ pub(crate) enum Command {
     /// Minimum spanning trees of graphs and points; clusters and segments from them
     #[command(subcommand)]
     Graph(graph::Command),
+    /// Byte-pair tokenizers: train, encode, decode, count, convert and verify them
+    #[command(subcommand)]
+    Tokenizer(tokenizer::Command),
     /// Are two tables from one distribution, and where do they differ?
     Compare(compare::Arguments),
     /// Every family on data it makes itself, in one report

@@ -44,6 +44,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Autoregressive(command) => commands::autoregressive::run(command, context),
         Command::Transport(command) => commands::transport::run(command, context),
+        Command::Tokenizer(command) => commands::tokenizer::run(command, context),
         Command::Graph(command) => commands::graph::run(command, context),
         Command::Compare(arguments) => commands::compare::run(&arguments, context),
         Command::Tour(arguments) => commands::tour::run(&arguments, context),

@@ -71,6 +71,12 @@ impl From<dozen::graph::Error> for Failure {
     }
 }
 
+impl From<dozen::text::Error> for Failure {
+    fn from(error: dozen::text::Error) -> Self {
+        Self::request(error.to_string())
+    }
+}
+
 /// Writes a report into a folder, which is made if it is not there, and gives the page's name.
 pub(crate) fn write_report(folder: &Path, report: &Report) -> Result<String, Failure> {
     let page = folder.join("report.html");
@@ -119,6 +125,11 @@ impl Results {
 
 /// Writes to standard output; a reader that has gone away is no failure.
 pub(crate) fn print_text(text: &str) {
+    print_bytes(text.as_bytes());
+}
+
+/// The same of bytes that may be no text.
+pub(crate) fn print_bytes(bytes: &[u8]) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let _ = out.write_all(bytes).and_then(|()| out.flush());
 }

@@ -252,8 +252,11 @@ pub(super) fn parse_pair(
     model.tokenizer(pattern, Vec::new(), false)
 }
 
+/// A vocabulary, its merges, and whether it has tokens that no merge makes.
+type Written = (Map<String, Value>, Vec<[String; 2]>, bool);
+
 /// Tokens as they are written, and the merges that make them, in order.
-fn written(tokenizer: &Tokenizer) -> Result<(Map<String, Value>, Vec<[String; 2]>, bool), Error> {
+fn written(tokenizer: &Tokenizer) -> Result<Written, Error> {
     if tokenizer.is_sentence_piece() {
         return Err(Error::Request(
             "a tokenizer of SentencePiece's cannot be written as byte-level BPE".into(),

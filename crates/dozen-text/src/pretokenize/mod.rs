@@ -124,6 +124,27 @@ impl Pattern {
         }
     }
 
+    /// Where a text may be cut, about every so many bytes, without a piece being cut: both its ends, and places before a
+    /// blank that follows a letter and before a letter that follows a line's end, where all patterns written by hand begin a
+    /// new piece. A regular expression may not, and its texts are not cut.
+    pub fn shares(&self, text: &[u8], bytes: usize) -> Vec<usize> {
+        let mut ends = vec![0];
+        if self.name().is_some() {
+            let safe = |place: &usize| match (text[place - 1], text[*place]) {
+                (before, b' ') => before.is_ascii_alphabetic(),
+                (b'\n', after) => after.is_ascii_alphabetic(),
+                _ => false,
+            };
+            let mut place = bytes.max(1);
+            while let Some(end) = (place..text.len()).find(safe) {
+                ends.push(end);
+                place = end + bytes.max(1);
+            }
+        }
+        ends.push(text.len());
+        ends
+    }
+
     /// Calls `visit` with the end of each piece in turn. Bytes that are not UTF-8 are characters of their own, of no kind;
     /// a regular expression sees the replacement character in their place.
     ///
