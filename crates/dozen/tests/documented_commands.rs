@@ -48,9 +48,15 @@ fn every_command_on_every_page_runs() {
     let mut pages = vec![repository().join("README.md")];
     let docs = std::fs::read_dir(repository().join("docs")).unwrap();
     pages.extend(docs.map(|f| f.unwrap().path()).filter(|f| f.extension().is_some_and(|e| e == "md")));
-    for page in pages {
+    for page in &pages {
+        // A copy of what a reader has: this file and these pages are texts for some commands.
         let folder = tempfile::tempdir().unwrap();
-        let commands = commands(&page);
+        std::fs::copy(repository().join("README.md"), folder.path().join("README.md")).unwrap();
+        std::fs::create_dir(folder.path().join("docs")).unwrap();
+        for page in &pages[1..] {
+            std::fs::copy(page, folder.path().join("docs").join(page.file_name().unwrap())).unwrap();
+        }
+        let commands = commands(page);
         assert!(!commands.is_empty(), "{} has no commands", page.display());
         for line in commands {
             let output = Command::cargo_bin("dozen")

@@ -40,14 +40,17 @@ pub(super) fn report(trained: &Trained, inventory: &Inventory, command: String) 
     }
     report
         .section("Compression")
-        .text(&format!("Of the {SAMPLE} most frequent pieces, by the script of their first letter."))
+        .text(&format!(
+            "Of the {} most frequent pieces, by the script of their first letter.",
+            SAMPLE.min(pieces.len())
+        ))
         .table(cells);
     let points =
         counts.iter().zip(1..).map(|(count, merge)| ((merge as f64).log10(), (*count as f64).log10()));
     // As many points as a page can show.
     let step = counts.len().div_ceil(1000).max(1);
     let plot = LinePlot::new("", "merge, log10", "occurrences of the pair, log10")
-        .line("", points.step_by(step).collect());
+        .line("pairs", points.step_by(step).collect());
     report
         .section("Merges")
         .text("How often the pair of each merge occurred: what later tokens are worth.")

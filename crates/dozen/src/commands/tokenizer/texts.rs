@@ -156,7 +156,7 @@ pub(super) fn read_all(file: &str) -> Result<Vec<u8>, Failure> {
 pub(super) fn as_text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Failure> {
     std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
-        let line = 1 + bytes[..at].iter().filter(|byte| **byte == b'\n').count();
+        let line = bytes[..at].split(|byte| *byte == b'\n').count();
         Failure::request(format!(
             "{file}, line {line}: byte {at} is not UTF-8; convert the file, or encode it with --bytes"
         ))

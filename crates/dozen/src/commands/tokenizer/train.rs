@@ -168,7 +168,9 @@ fn count_pieces(texts: &Texts, pattern: &Pattern) -> Result<Inventory, Failure> 
             part.count(pattern, &text[ends[0]..ends[1]]).map(|()| part)
         };
         let parts: Vec<Inventory> = ends.par_windows(2).map(count).collect::<Result<_, _>>()?;
-        parts.iter().for_each(|part| all.merge(part));
+        for part in &parts {
+            all.merge(part);
+        }
         Ok(())
     })?;
     Ok(all)
