@@ -1,4 +1,4 @@
-//! What pieces became, since most of a text is pieces seen before (Zipf's law). Bounded: old pieces make way for new ones.
+//! What pieces became, since most of a text is pieces seen before (Zipf's law). Bounded: what is full begins anew.
 
 use crate::vocabulary::{hash, hash_key, key};
 
@@ -15,9 +15,9 @@ struct Slot {
 pub(crate) const IDS: usize = 3;
 /// Bytes of a piece that fit a slot.
 pub(crate) const SHORT: usize = 15;
-/// Sets at first, and at most: 8 MiB.
+/// Sets at first, and at most: 16 MiB.
 const FEWEST: usize = 1 << 12;
-const MOST: usize = 1 << 17;
+const MOST: usize = 1 << 18;
 /// Bytes of longer pieces that are kept.
 const LONG_BYTES: usize = 1 << 25;
 
@@ -29,15 +29,15 @@ struct Set([Slot; 2]);
 const EMPTY: Set = Set([Slot { key: 0, ids: [0; IDS], count: 0 }; 2]);
 
 pub(crate) struct Cache {
+    /// A hash table: a piece is in its set or, where that is full, in the next that is not.
     sets: Vec<Set>,
-    /// Since the table last grew.
-    misses: usize,
+    count: usize,
     long: Long,
 }
 
 impl Cache {
     pub(crate) fn new() -> Self {
-        Self { sets: vec![EMPTY; FEWEST], misses: 0, long: Long::default() }
+        Self { sets: vec![EMPTY; FEWEST], count: 0, long: Long::default() }
     }
 
     /// What a piece that fits a slot is looked up by.
@@ -51,23 +51,40 @@ impl Cache {
         hash_key(key, 0) as usize & (self.sets.len() - 1)
     }
 
-    /// The ids of a short piece and how many they are.
+    /// The sets as they are now, for many pieces in a row.
     #[inline(always)]
-    pub(crate) fn short(&self, key: u128) -> Option<(&[u32; IDS], usize)> {
-        let Set([first, second]) = &self.sets[self.set(key)];
-        let in_second = second.key == key;
-        if first.key != key && !in_second {
-            return None;
+    pub(crate) fn sets(&self) -> Sets<'_> {
+        Sets(&self.sets)
+    }
+
+    /// The ids of a short piece that is not in its own set.
+    pub(crate) fn further(&self, key: u128) -> Option<&[u32]> {
+        let mut set = self.set(key);
+        loop {
+            let Set(slots) = &self.sets[set];
+            for slot in slots {
+                if slot.key == key {
+                    return Some(&slot.ids[..slot.count as usize]);
+                }
+                if slot.key == 0 {
+                    return None;
+                }
+            }
+            set = (set + 1) & (self.sets.len() - 1);
         }
-        // No branch: which of the two it is cannot be foreseen.
-        let slot = &[first, second][usize::from(in_second)];
-        Some((&slot.ids, slot.count as usize))
     }
 
     pub(crate) fn put_short(&mut self, key: u128, ids: &[u32]) {
-        self.misses += 1;
-        if self.misses > self.sets.len() && self.sets.len() < MOST {
-            self.grow();
+        // At most half of the slots are taken.
+        if self.count >= self.sets.len() {
+            let larger = (4 * self.sets.len()).min(MOST);
+            let sets = std::mem::replace(&mut self.sets, vec![EMPTY; larger]);
+            self.count = 0;
+            if sets.len() < MOST {
+                for slot in sets.into_iter().flat_map(|Set(slots)| slots).filter(|slot| slot.key != 0) {
+                    self.put(slot);
+                }
+            }
         }
         let mut slot = Slot { key, ids: [0; IDS], count: ids.len() as u32 };
         slot.ids[..ids.len()].copy_from_slice(ids);
@@ -75,26 +92,44 @@ impl Cache {
     }
 
     fn put(&mut self, slot: Slot) {
-        let set = self.set(slot.key);
-        let Set([first, second]) = &mut self.sets[set];
-        *second = std::mem::replace(first, slot);
-    }
-
-    fn grow(&mut self) {
-        let larger = vec![EMPTY; 4 * self.sets.len()];
-        let sets = std::mem::replace(&mut self.sets, larger);
-        for slot in sets.into_iter().flat_map(|Set(slots)| slots).filter(|slot| slot.key != 0) {
-            self.put(slot);
+        let mut set = self.set(slot.key);
+        loop {
+            let Set(slots) = &mut self.sets[set];
+            if let Some(free) = slots.iter_mut().find(|slot| slot.key == 0) {
+                *free = slot;
+                self.count += 1;
+                return;
+            }
+            set = (set + 1) & (self.sets.len() - 1);
         }
-        self.misses = 0;
     }
 
-    pub(crate) fn long(&self, piece: &[u8]) -> Option<&[u32]> {
-        self.long.find(piece)
+    pub(crate) fn long(&self, text: &[u8], start: usize, end: usize) -> Option<&[u32]> {
+        self.long.find(text, start, end)
     }
 
     pub(crate) fn put_long(&mut self, piece: &[u8], ids: &[u32]) {
         self.long.put(piece, ids);
+    }
+}
+
+/// A look at the sets.
+#[derive(Clone, Copy)]
+pub(crate) struct Sets<'a>(&'a [Set]);
+
+impl<'a> Sets<'a> {
+    /// The ids of a short piece and how many they are.
+    #[inline(always)]
+    pub(crate) fn find(self, key: u128) -> Option<(&'a [u32; IDS], usize)> {
+        // As `Cache::set`; there is a set, which the compiler cannot know.
+        let Set([first, second]) = self.0.get(hash_key(key, 0) as usize & self.0.len().wrapping_sub(1))?;
+        let in_second = second.key == key;
+        if first.key != key && !in_second {
+            return None;
+        }
+        // No branch: which of the two it is cannot be foreseen.
+        let slot = if in_second { second } else { first };
+        Some((&slot.ids, slot.count as usize))
     }
 }
 
@@ -120,9 +155,10 @@ impl Long {
         &self.bytes[piece.bytes.0 as usize..piece.bytes.1 as usize]
     }
 
-    fn find(&self, bytes: &[u8]) -> Option<&[u32]> {
+    fn find(&self, text: &[u8], start: usize, end: usize) -> Option<&[u32]> {
         let last = self.slots.len().checked_sub(1)?;
-        let hash = hash(bytes, 0, bytes.len());
+        let hash = hash(text, start, end - start);
+        let bytes = &text[start..end];
         let mut slot = hash as usize & last;
         loop {
             let entry = self.slots[slot];

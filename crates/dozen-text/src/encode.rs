@@ -58,7 +58,7 @@ impl Encoder {
             Kind::Whole | Kind::Regex(_) => {
                 let mut start = 0;
                 rules.pattern.each_end(text, |end| {
-                    self.push(rules, text, start, end, ids);
+                    self.push_new(rules, text, start, end, ids);
                     start = end;
                 })?;
             }
@@ -79,64 +79,84 @@ impl Encoder {
                 end = pattern.end(kinds, text, end);
                 ends.push((end - base) as u32);
             }
-            let mut start = base;
-            for &end in &ends {
-                let end = base + end as usize;
-                self.push(rules, text, start, end, ids);
-                start = end;
-            }
+            self.look_up(rules, text, base, &ends, ids);
             base = end;
         }
         self.ends = ends;
     }
 
+    /// Adds the ids of pieces that end at places after a base.
     #[inline(always)]
-    fn push(&mut self, rules: &Rules, text: &[u8], start: usize, end: usize, ids: &mut Vec<u32>) {
-        let length = end - start;
-        if length <= SHORT {
-            let key = Cache::short_key(text, start, length);
-            if let Some((known, count)) = self.cache.short(key) {
-                self.block[self.filled..self.filled + IDS].copy_from_slice(known);
-                self.filled += count;
-                if self.filled >= BLOCK {
-                    self.hand_over(ids);
+    fn look_up(&mut self, rules: &Rules, text: &[u8], base: usize, ends: &[u32], ids: &mut Vec<u32>) {
+        let mut start = base;
+        let mut rest = ends.iter();
+        loop {
+            // What is known, until something is not.
+            let sets = self.cache.sets();
+            let block = &mut self.block[..BLOCK + IDS];
+            let mut filled = self.filled;
+            let mut new = None;
+            for &end in rest.by_ref() {
+                let end = base + end as usize;
+                let length = end - start;
+                let known =
+                    if length <= SHORT { sets.find(Cache::short_key(text, start, length)) } else { None };
+                let Some((known, count)) = known else {
+                    new = Some(end);
+                    break;
+                };
+                block[filled..filled + IDS].copy_from_slice(known);
+                filled += count;
+                start = end;
+                if filled >= BLOCK {
+                    ids.extend_from_slice(&block[..filled]);
+                    filled = 0;
                 }
-                return;
             }
+            self.filled = filled;
+            let Some(end) = new else { return };
+            self.push_new(rules, text, start, end, ids);
+            start = end;
         }
-        self.push_new(rules, &text[start..end], ids);
     }
 
     #[inline(never)]
-    fn push_new(&mut self, rules: &Rules, piece: &[u8], ids: &mut Vec<u32>) {
+    fn push_new(&mut self, rules: &Rules, text: &[u8], start: usize, end: usize, ids: &mut Vec<u32>) {
         self.hand_over(ids);
-        if let Some(known) = self.cache.long(piece) {
+        let length = end - start;
+        if length <= SHORT
+            && let Some(known) = self.cache.further(Cache::short_key(text, start, length))
+        {
             ids.extend_from_slice(known);
             return;
         }
-        self.resolve(rules, piece);
-        if piece.len() <= SHORT && self.piece.len() <= IDS {
-            self.cache.put_short(Cache::short_key(piece, 0, piece.len()), &self.piece);
-        } else if piece.len() <= 1 << 16 {
-            self.cache.put_long(piece, &self.piece);
+        if let Some(known) = self.cache.long(text, start, end) {
+            ids.extend_from_slice(known);
+            return;
+        }
+        self.resolve(rules, text, start, end);
+        if length <= SHORT && self.piece.len() <= IDS {
+            self.cache.put_short(Cache::short_key(text, start, length), &self.piece);
+        } else if length <= 1 << 16 {
+            self.cache.put_long(&text[start..end], &self.piece);
         }
         ids.extend_from_slice(&self.piece);
     }
 
     /// The ids of a piece, into `self.piece`.
-    fn resolve(&mut self, rules: &Rules, piece: &[u8]) {
+    fn resolve(&mut self, rules: &Rules, text: &[u8], start: usize, end: usize) {
         self.piece.clear();
         let vocabulary = &rules.vocabulary;
-        if piece.len() <= vocabulary.longest() {
-            let whole = vocabulary.find(piece, 0, piece.len());
+        if end - start <= vocabulary.longest() {
+            let whole = vocabulary.find(text, start, end - start);
             if whole != NONE {
                 self.piece.push(vocabulary.id(whole));
                 return;
             }
         }
-        let mut place = 0;
-        for part in self.merger.merge(vocabulary, rules.units, piece) {
-            let bytes = &piece[place..place + part.length as usize];
+        let mut place = start;
+        for part in self.merger.merge(vocabulary, rules.units, &text[start..end]) {
+            let bytes = &text[place..place + part.length as usize];
             place += bytes.len();
             match (part.token, &rules.byte_ids) {
                 (NONE, Some(byte_ids)) => {

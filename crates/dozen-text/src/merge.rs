@@ -41,6 +41,8 @@ pub(crate) struct Merger {
     next: Vec<u16>,
     previous: Vec<u16>,
     parts: Vec<Part>,
+    /// A piece, and bytes that may be read behind it.
+    bytes: Vec<u8>,
     window: Vec<u8>,
     window_parts: Vec<Part>,
     seam: (Part, Part),
@@ -55,6 +57,7 @@ impl Merger {
             next: Vec::new(),
             previous: Vec::new(),
             parts: Vec::new(),
+            bytes: Vec::new(),
             window: Vec::new(),
             window_parts: Vec::new(),
             seam: (none, none),
@@ -245,9 +248,13 @@ impl pulp::WithSimd for Scan<'_> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) {
-        let Self { merger: Merger { ranks, tokens, next, previous, parts, .. }, vocabulary, units, piece } =
-            self;
+        let Self { merger, vocabulary, units, piece } = self;
+        let Merger { ranks, tokens, next, previous, parts, bytes, .. } = merger;
         let n = piece.len();
+        bytes.clear();
+        bytes.extend_from_slice(piece);
+        bytes.extend_from_slice(&[0; 16]);
+        let piece = &bytes[..];
         const LANES: usize = 16;
         let padded = n.next_multiple_of(LANES);
         ranks.clear();
@@ -318,8 +325,7 @@ impl pulp::WithSimd for Scan<'_> {
         while place < n {
             let end = next[place] as usize;
             let token = tokens[place];
-            let token =
-                if token == NONE && end == place + 1 { vocabulary.find(piece, place, 1) } else { token };
+            let token = if token == NONE && end == place + 1 { vocabulary.byte(piece[place]) } else { token };
             parts.push(Part { token, length: (end - place) as u32 });
             place = end;
         }

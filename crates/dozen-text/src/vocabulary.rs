@@ -19,6 +19,8 @@ pub(crate) struct Vocabulary {
     slots: Vec<u64>,
     /// The token of each pair of bytes.
     pairs: Vec<u32>,
+    /// The token of each byte.
+    bytes_alone: [u32; 256],
 }
 
 const EMPTY: u64 = u64::MAX;
@@ -43,6 +45,7 @@ impl Vocabulary {
             longest: 0,
             slots: vec![EMPTY; (2 * count).next_power_of_two().max(16)],
             pairs: vec![NONE; 1 << 16],
+            bytes_alone: [NONE; 256],
         };
         vocabulary.starts.push(0);
         for (token, id) in tokens {
@@ -58,6 +61,9 @@ impl Vocabulary {
             let length = end - start;
             if let ([first, second], true) = (&vocabulary.bytes[start..end], index < mergeable as u32) {
                 vocabulary.pairs[usize::from(*first) << 8 | usize::from(*second)] = index;
+            }
+            if let [byte] = vocabulary.bytes[start..end] {
+                vocabulary.bytes_alone[usize::from(byte)] = index;
             }
             if length == 0 {
                 return Err(Error::Vocabulary(format!("token {} is empty", vocabulary.id(index))));
@@ -101,6 +107,12 @@ impl Vocabulary {
 
     fn slot(&self, hash: u64) -> usize {
         hash as usize & (self.slots.len() - 1)
+    }
+
+    /// The token that a byte is, or [`NONE`].
+    #[inline(always)]
+    pub(crate) fn byte(&self, byte: u8) -> u32 {
+        self.bytes_alone[usize::from(byte)]
     }
 
     /// The token that some bytes of a text are, or [`NONE`].
