@@ -8,6 +8,10 @@ use std::time::Instant;
 
 use dozen_text::Tokenizer;
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [tokenizer, pattern, file, out @ ..] = &words[..] else {

@@ -401,13 +401,32 @@ impl Tokenizer {
     /// # Errors
     /// When an id is no token.
     pub fn decode_bytes(&self, ids: &[u32]) -> Result<Vec<u8>, Error> {
-        let mut bytes = Vec::with_capacity(4 * ids.len());
+        let vocabulary = &self.rules.vocabulary;
+        let mut length = 0;
         for (at, &id) in ids.iter().enumerate() {
-            match self.token(id) {
-                Some(token) => bytes.extend_from_slice(token),
-                None => return Err(Error::NoSuchId { id, at, size: self.len() }),
+            let index = self.by_id.get(id as usize).copied().unwrap_or(NONE);
+            length += match vocabulary.span(index) {
+                Some((_, length)) => length,
+                None => self.token(id).ok_or(Error::NoSuchId { id, at, size: self.len() })?.len(),
+            };
+        }
+        // Sixteen bytes are copied at once, whatever a token's length is.
+        let mut bytes = vec![0; length + 16];
+        let mut end = 0;
+        for &id in ids {
+            match vocabulary.span(self.by_id[id as usize]) {
+                Some((start, length)) if length <= 16 => {
+                    bytes[end..end + 16].copy_from_slice(vocabulary.sixteen(start));
+                    end += length;
+                }
+                _ => {
+                    let token = self.token(id).unwrap_or_default();
+                    bytes[end..end + token.len()].copy_from_slice(token);
+                    end += token.len();
+                }
             }
         }
+        bytes.truncate(length);
         Ok(if let Some(sentence_piece) = self.sentence_piece {
             unescape(&bytes, sentence_piece.blank_first)
         } else {

@@ -17,6 +17,8 @@ pub(crate) struct Vocabulary {
     longest: usize,
     /// A hash table, open addressing: the high half of the hash, and the token.
     slots: Vec<u64>,
+    /// A bit for what other bits of the hash may be: small, so that most of what is no token is told without the table.
+    filter: Vec<u64>,
     /// The token of each pair of bytes.
     pairs: Vec<u32>,
     /// The token of each byte.
@@ -44,6 +46,7 @@ impl Vocabulary {
             mergeable: mergeable as u32,
             longest: 0,
             slots: vec![EMPTY; (2 * count).next_power_of_two().max(16)],
+            filter: vec![0; (8 * count).next_power_of_two().max(64) / 64],
             pairs: vec![NONE; 1 << 16],
             bytes_alone: [NONE; 256],
         };
@@ -69,6 +72,8 @@ impl Vocabulary {
                 return Err(Error::Vocabulary(format!("token {} is empty", vocabulary.id(index))));
             }
             let hash = hash(&vocabulary.bytes, start, length);
+            let (word, bit) = vocabulary.filtered(hash);
+            vocabulary.filter[word] |= bit;
             let mut slot = vocabulary.slot(hash);
             while vocabulary.slots[slot] != EMPTY {
                 let other = vocabulary.slots[slot] as u32;
@@ -101,12 +106,31 @@ impl Vocabulary {
         &self.bytes[self.starts[index as usize] as usize..self.starts[index as usize + 1] as usize]
     }
 
+    /// Where a token's bytes are among all, and how many.
+    #[inline(always)]
+    pub(crate) fn span(&self, index: u32) -> Option<(usize, usize)> {
+        let start = *self.starts.get(index as usize)? as usize;
+        Some((start, *self.starts.get(index as usize + 1)? as usize - start))
+    }
+
+    /// Sixteen bytes from a place among all.
+    #[inline(always)]
+    pub(crate) fn sixteen(&self, start: usize) -> &[u8] {
+        &self.bytes[start..start + PADDING]
+    }
+
     pub(crate) fn id(&self, index: u32) -> u32 {
         self.ids[index as usize]
     }
 
     fn slot(&self, hash: u64) -> usize {
         hash as usize & (self.slots.len() - 1)
+    }
+
+    /// The word and the bit of the filter that are a hash's.
+    #[inline(always)]
+    fn filtered(&self, hash: u64) -> (usize, u64) {
+        ((hash >> 26) as usize & (self.filter.len() - 1), 1 << (hash >> 20 & 63))
     }
 
     /// The token that a byte is, or [`NONE`].
@@ -119,6 +143,10 @@ impl Vocabulary {
     #[inline(always)]
     pub(crate) fn find(&self, text: &[u8], start: usize, length: usize) -> u32 {
         let hash = hash(text, start, length);
+        let (word, bit) = self.filtered(hash);
+        if self.filter[word] & bit == 0 {
+            return NONE;
+        }
         let mut slot = self.slot(hash);
         loop {
             let entry = self.slots[slot];
