@@ -89,7 +89,8 @@ def run(command):
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, env=one)
     if done.returncode:
         raise RuntimeError(done.stderr[-1500:])
-    return json.loads(done.stdout)
+    # Some say things of their own first.
+    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def texts(folder, data):
