@@ -77,7 +77,7 @@ impl Cache {
     pub(crate) fn put_short(&mut self, key: u128, ids: &[u32]) {
         // At most half of the slots are taken.
         if self.count >= self.sets.len() {
-            let larger = (4 * self.sets.len()).min(MOST);
+            let larger = (2 * self.sets.len()).min(MOST);
             let sets = std::mem::replace(&mut self.sets, vec![EMPTY; larger]);
             self.count = 0;
             if sets.len() < MOST {

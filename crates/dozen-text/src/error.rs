@@ -3,8 +3,8 @@
 /// A mistake in a request, a file or a text.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file cannot be read or written.
-    #[error("{file}: {source}")]
+    /// A file cannot be read.
+    #[error("cannot read `{file}`: {source}")]
     Io {
         /// Which.
         file: String,
