@@ -189,6 +189,14 @@ impl Tokenizer {
         &self.others
     }
 
+    /// The two tokens that each merge puts together, in order.
+    pub fn merges(&self) -> Vec<[Vec<u8>; 2]> {
+        let vocabulary = &self.rules.vocabulary;
+        let token = |index| vocabulary.token(index).to_vec();
+        let merges = splits(vocabulary, self.rules.units).into_iter().flatten();
+        merges.map(|(left, right)| [token(left), token(right)]).collect()
+    }
+
     /// Tokens that their own bytes do not merge into, so that only a whole piece can be one, if anything; and their ids.
     pub fn unreachable(&self) -> Vec<(&[u8], u32)> {
         let vocabulary = &self.rules.vocabulary;

@@ -84,6 +84,10 @@ fn a_smaller_vocabulary_is_the_beginning_of_a_larger_one() {
         let large = train(&whole, pattern.clone(), &config(60, tie_break), |_| true).unwrap();
         let small = train(&parts, pattern.clone(), &config(25, tie_break), |_| true).unwrap();
         assert_eq!(merged(&large)[..25], merged(&small)[..]);
+        // Going on from the smaller gives the larger.
+        let config = TrainConfig { begin: small.tokenizer.merges(), ..config(60, tie_break) };
+        let resumed = train(&whole, pattern.clone(), &config, |_| true).unwrap();
+        assert_eq!((merged(&resumed), &resumed.counts), (merged(&large), &large.counts));
         assert!(large.counts.is_sorted_by(|a, b| a >= b));
         let ids = large.tokenizer.encode_ordinary(&text).unwrap();
         assert_eq!(large.tokenizer.decode(&ids).unwrap(), text);

@@ -33,6 +33,8 @@ pub struct TrainConfig {
     pub tie_break: TieBreak,
     /// Special tokens, which get the ids after all others.
     pub specials: Vec<String>,
+    /// Merges to begin with, as [`Tokenizer::merges`] gives them.
+    pub begin: Vec<[Vec<u8>; 2]>,
 }
 
 impl Default for TrainConfig {
@@ -43,6 +45,7 @@ impl Default for TrainConfig {
             max_token_length: None,
             tie_break: TieBreak::default(),
             specials: Vec::new(),
+            begin: Vec::new(),
         }
     }
 }
@@ -78,6 +81,16 @@ pub fn train(
     }
     let mut trainer = Trainer::new(inventory, config);
     let mut counts = Vec::new();
+    let mut places: HashMap<Vec<u8>, u32> = trainer.tokens.iter().cloned().zip(0..).collect();
+    for [left, right] in &config.begin {
+        let (Some(left), Some(right)) = (places.get(left), places.get(right)) else {
+            return Err(Error::Request("the merges to begin with are not those of a tokenizer".into()));
+        };
+        let pair = (*left, *right);
+        let count = trainer.pairs.get(&pair).map_or(0, |occurrences| occurrences.count.max(0) as u64);
+        trainer.merge(pair, count, &mut counts);
+        places.extend(trainer.tokens.last().cloned().zip(Some(trainer.tokens.len() as u32 - 1)));
+    }
     while trainer.tokens.len() + config.specials.len() < config.vocabulary {
         let Some((count, pair)) = trainer.next() else { break };
         trainer.merge(pair, count, &mut counts);

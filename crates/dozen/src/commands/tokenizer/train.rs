@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use dozen::data::DataError;
-use dozen::text::{Inventory, Pattern, TieBreak, TrainConfig, Trained, train};
+use dozen::text::{Inventory, Pattern, TieBreak, Tokenizer, TrainConfig, Trained, train};
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -42,6 +42,9 @@ pub(crate) struct Arguments {
     /// A special token; may be given more than once
     #[arg(long, value_name = "TOKEN")]
     special: Vec<String>,
+    /// A tokenizer to go on from: its merges come first, whatever these texts say
+    #[arg(long, value_name = "FILE|DIR")]
+    resume: Option<PathBuf>,
     /// The files are inventories of pieces, from `inventory` or any engine that groups and counts
     #[arg(long)]
     inventory: bool,
@@ -60,7 +63,12 @@ enum TieBreakFlag {
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
     let pattern = Pattern::new(&arguments.pattern)?;
+    let begin = match &arguments.resume {
+        Some(path) => Tokenizer::open(path, Some(&arguments.pattern))?.merges(),
+        None => Vec::new(),
+    };
     let config = TrainConfig {
+        begin,
         vocabulary: arguments.vocab_size,
         min_frequency: arguments.min_frequency,
         max_token_length: arguments.max_token_length,
