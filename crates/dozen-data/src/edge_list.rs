@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::BufRead;
 use std::str::FromStr;
 
-use crate::source::{Stream, open};
+use crate::source::{Stream, ending, open};
 use crate::{Column, DataError, ReadOptions, Table, Values, open_table, read_table};
 
 /// A weighted graph as it stands in a file.
@@ -44,13 +44,11 @@ impl EdgeList {
 /// # Errors
 /// When the file cannot be read, or its contents are no graph: with the line.
 pub fn read_edge_list(path: &str, options: &ReadOptions) -> Result<EdgeList, DataError> {
-    let lower = path.to_ascii_lowercase();
-    let name = [".gz", ".bz2", ".zst"].iter().find_map(|end| lower.strip_suffix(end)).unwrap_or(&lower);
-    match name.rsplit_once('.').map(|(_, ending)| ending) {
-        Some("gr") => dimacs(path, open(path)?),
-        Some("mtx") => matrix_market(path, open(path)?),
-        Some("metis" | "graph") => metis(path, open(path)?),
-        Some("npz") => sparse(path),
+    match &ending(path)[..] {
+        "gr" => dimacs(path, open(path)?),
+        "mtx" => matrix_market(path, open(path)?),
+        "metis" | "graph" => metis(path, open(path)?),
+        "npz" => sparse(path),
         _ => table(path, options),
     }
 }

@@ -42,7 +42,7 @@ pub use make::Made;
 pub use matrix::Matrix;
 pub use read::{Header, ReadOptions, TableReader, open_table, read_table};
 pub use schema::{ColumnSchema, Kind, Schema};
-pub use source::{Stream, open as open_stream};
+pub use source::{Stream, ending, open as open_stream};
 pub use split::split_rows;
 pub use table::{Column, Table, Values};
 pub use write::write_table;

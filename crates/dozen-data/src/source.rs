@@ -18,6 +18,13 @@ pub(crate) enum Format {
 /// A file's bytes, decompressed.
 pub type Stream = Box<dyn BufRead + Send>;
 
+/// The ending of a file's name in small letters, less that of its compression; empty where there is none.
+pub fn ending(path: &str) -> String {
+    let lower = path.to_ascii_lowercase();
+    let name = [".gz", ".bz2", ".zst"].iter().find_map(|end| lower.strip_suffix(end)).unwrap_or(&lower);
+    name.rsplit_once('.').map_or_else(String::new, |(_, ending)| ending.to_owned())
+}
+
 /// Splits `data.npz:key` into the file and the key; other paths have no key.
 pub(crate) fn split_key(path: &str) -> (&str, Option<&str>) {
     match path.rsplit_once(':') {

@@ -46,9 +46,8 @@ impl Cache {
         key(text, start, length) | (length as u128) << 120
     }
 
-    #[inline(always)]
     fn set(&self, key: u128) -> usize {
-        hash_key(key, 0) as usize & (self.sets.len() - 1)
+        set_of(key, self.sets.len())
     }
 
     /// The sets as they are now, for many pieces in a row.
@@ -113,6 +112,12 @@ impl Cache {
     }
 }
 
+/// Which of so many sets, a power of two, a piece belongs in.
+#[inline(always)]
+fn set_of(key: u128, sets: usize) -> usize {
+    hash_key(key, 0) as usize & sets.wrapping_sub(1)
+}
+
 /// A look at the sets.
 #[derive(Clone, Copy)]
 pub(crate) struct Sets<'a>(&'a [Set]);
@@ -121,8 +126,8 @@ impl<'a> Sets<'a> {
     /// The ids of a short piece and how many they are.
     #[inline(always)]
     pub(crate) fn find(self, key: u128) -> Option<(&'a [u32; IDS], usize)> {
-        // As `Cache::set`; there is a set, which the compiler cannot know.
-        let Set([first, second]) = self.0.get(hash_key(key, 0) as usize & self.0.len().wrapping_sub(1))?;
+        // There is one, which the compiler cannot know.
+        let Set([first, second]) = self.0.get(set_of(key, self.0.len()))?;
         let in_second = second.key == key;
         if first.key != key && !in_second {
             return None;

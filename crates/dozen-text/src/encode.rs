@@ -147,12 +147,10 @@ impl Encoder {
     fn resolve(&mut self, rules: &Rules, text: &[u8], start: usize, end: usize) {
         self.piece.clear();
         let vocabulary = &rules.vocabulary;
-        if end - start <= vocabulary.longest() {
-            let whole = vocabulary.find(text, start, end - start);
-            if whole != NONE {
-                self.piece.push(vocabulary.id(whole));
-                return;
-            }
+        let whole = vocabulary.find(text, start, end - start);
+        if whole != NONE {
+            self.piece.push(vocabulary.id(whole));
+            return;
         }
         let mut place = start;
         for part in self.merger.merge(vocabulary, rules.units, &text[start..end]) {
@@ -175,8 +173,7 @@ impl Encoder {
     /// The parts of a piece, with what each is long.
     pub(crate) fn parts(&mut self, rules: &Rules, piece: &[u8]) -> Vec<Part> {
         let vocabulary = &rules.vocabulary;
-        let whole =
-            if piece.len() <= vocabulary.longest() { vocabulary.find(piece, 0, piece.len()) } else { NONE };
+        let whole = vocabulary.find(piece, 0, piece.len());
         if whole != NONE {
             return vec![Part { token: whole, length: piece.len() as u32 }];
         }

@@ -157,12 +157,9 @@ impl Merger {
     pub(crate) fn by_heap(&mut self, vocabulary: &Vocabulary, units: Units, piece: &[u8]) {
         let mut parts: Vec<Part> = Vec::new();
         let mut starts = Vec::new();
-        let mut place = 0;
-        while place < piece.len() {
-            let length = unit(units, piece, place);
+        for (place, length) in units_of(units, piece) {
             starts.push(place);
             parts.push(Part { token: vocabulary.find(piece, place, length), length: length as u32 });
-            place += length;
         }
         let count = parts.len();
         let mut next: Vec<usize> = (1..=count).collect();
@@ -209,16 +206,24 @@ fn unit(units: Units, piece: &[u8], place: usize) -> usize {
     crate::unicode::decode(&piece[place..]).map_or(1, |(_, length)| length)
 }
 
+/// Where each unit begins, and its length.
+fn units_of(units: Units, piece: &[u8]) -> impl Iterator<Item = (usize, usize)> {
+    let mut end = 0;
+    std::iter::from_fn(move || {
+        let place = end;
+        (place < piece.len()).then(|| {
+            let length = unit(units, piece, place);
+            end += length;
+            (place, length)
+        })
+    })
+}
+
 /// For each token the two that its own bytes merge into it from last; none for single units and where they do not.
 pub(crate) fn splits(vocabulary: &Vocabulary, units: Units) -> Vec<Option<(u32, u32)>> {
     let split = |token: &[u8], index: u32| {
-        let mut parts = Vec::new();
-        let mut place = 0;
-        while place < token.len() {
-            let length = unit(units, token, place);
-            parts.push((place, length, vocabulary.find(token, place, length)));
-            place += length;
-        }
+        let part = |(place, length)| (place, length, vocabulary.find(token, place, length));
+        let mut parts: Vec<_> = units_of(units, token).map(part).collect();
         loop {
             let merged = |pair: &[(usize, usize, u32)]| {
                 vocabulary.find_merged(token, pair[0].0, pair[0].1 + pair[1].1)

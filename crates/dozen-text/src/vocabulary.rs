@@ -142,6 +142,9 @@ impl Vocabulary {
     /// The token that some bytes of a text are, or [`NONE`].
     #[inline(always)]
     pub(crate) fn find(&self, text: &[u8], start: usize, length: usize) -> u32 {
+        if length > self.longest {
+            return NONE;
+        }
         let hash = hash(text, start, length);
         let (word, bit) = self.filtered(hash);
         if self.filter[word] & bit == 0 {
@@ -176,9 +179,6 @@ impl Vocabulary {
     pub(crate) fn find_merged(&self, text: &[u8], start: usize, length: usize) -> u32 {
         if length == 2 {
             return self.pairs[usize::from(text[start]) << 8 | usize::from(text[start + 1])];
-        }
-        if length > self.longest {
-            return NONE;
         }
         let found = self.find(text, start, length);
         if found < self.mergeable { found } else { NONE }

@@ -88,7 +88,7 @@ impl Model {
             match last_merge(&token, &byte_ids, &pairs) {
                 Some((made, rank)) if made == id => ranked.push((rank, token, id)),
                 // A word that stands alone in a vocabulary without a list of added tokens is one.
-                _ if !added && !self.merges.iter().any(|(left, right)| format!("{left}{right}") == *name) => {
+                _ if !added && pairs.values().all(|(_, made)| *made != id) => {
                     specials.push((name.clone(), id));
                 }
                 _ => others.push((token, id)),

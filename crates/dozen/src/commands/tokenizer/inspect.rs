@@ -133,6 +133,7 @@ pub(super) fn info(arguments: &InfoArguments, context: &Context) -> Result<(), F
     let tokenizer = Tokenizer::open(&arguments.tokenizer, arguments.pattern.pattern.as_deref())?;
     let unreachable = tokenizer.unreachable();
     let scripts = page::scripts(&tokenizer);
+    let pattern = tokenizer.pattern().name().or(tokenizer.pattern().expression());
     let longest = tokenizer.tokens().max_by_key(|(token, _)| token.len());
     let mut lines = vec![
         format!(
@@ -141,10 +142,7 @@ pub(super) fn info(arguments: &InfoArguments, context: &Context) -> Result<(), F
             tokenizer.tokens().len(),
             tokenizer.specials().len()
         ),
-        format!(
-            "pattern {}",
-            tokenizer.pattern().name().or(tokenizer.pattern().expression()).unwrap_or("none")
-        ),
+        format!("pattern {}", pattern.unwrap_or("none")),
     ];
     if let Some((token, id)) = longest {
         lines.push(format!("the longest token is {id}, {} bytes: `{}`", token.len(), shown(token)));
@@ -166,7 +164,7 @@ pub(super) fn info(arguments: &InfoArguments, context: &Context) -> Result<(), F
         "vocab_size": tokenizer.len(),
         "tokens": tokenizer.tokens().len(),
         "special": tokenizer.specials().iter().map(|(name, id)| json!({ "id": id, "token": name })).collect::<Vec<_>>(),
-        "pattern": tokenizer.pattern().name().or(tokenizer.pattern().expression()),
+        "pattern": pattern,
         "scripts": scripts.iter().map(|(name, count, mean)| json!({ "script": name, "tokens": count, "bytes_per_token": mean })).collect::<Vec<_>>(),
         "unreachable": unreachable.iter().take(100).map(of).collect::<Vec<_>>(),
         "unreachable_count": unreachable.len(),

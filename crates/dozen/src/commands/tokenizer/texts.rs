@@ -4,7 +4,7 @@ use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use dozen::data::{DataError, ReadOptions, open_stream, open_table};
+use dozen::data::{DataError, ReadOptions, ending, open_stream, open_table};
 use serde_json::Value;
 
 use crate::output::Failure;
@@ -51,11 +51,9 @@ impl Texts {
         file: &str,
         visit: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let lower = file.to_ascii_lowercase();
-        let name = [".gz", ".bz2", ".zst"].iter().find_map(|end| lower.strip_suffix(end)).unwrap_or(&lower);
-        match name.rsplit_once('.').map(|(_, ending)| ending) {
-            Some("jsonl" | "ndjson") => self.each_line(file, visit),
-            Some("parquet" | "csv" | "tsv") => self.each_row(file, visit),
+        match &ending(file)[..] {
+            "jsonl" | "ndjson" => self.each_line(file, visit),
+            "parquet" | "csv" | "tsv" => self.each_row(file, visit),
             _ => each_block(file, visit),
         }
     }
