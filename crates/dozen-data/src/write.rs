@@ -92,7 +92,33 @@ fn write_npy(path: &Path, tables: Tables) -> Result<usize, DataError> {
     let tables: Vec<Table> = tables.collect::<Result<_, _>>()?;
     let rows = tables.iter().map(Table::rows).sum();
     let width = tables.first().map_or(0, |table| table.columns().len());
-    let mut header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({rows}, {width}), }}");
+    let texts =
+        tables.iter().flat_map(Table::columns).find(|column| matches!(column.values, Values::Text(_)));
+    if let Some(column) = texts {
+        return Err(DataError::Request(format!(
+            "column `{}` holds text, which .npy cannot; write .csv or .parquet",
+            column.name
+        )));
+    }
+    let numbers = tables.iter().flat_map(|table| {
+        (0..table.rows()).flat_map(|row| {
+            table.columns().iter().map(move |column| column.values.number(row).unwrap_or(f64::NAN))
+        })
+    });
+    write_array(path, "<f8", &[rows, width], numbers.map(f64::to_le_bytes))?;
+    Ok(rows)
+}
+
+/// Writes a NumPy array: its kind (`<f4`), its shape, and its values one after another, the last axis fastest.
+pub fn write_array<const N: usize>(
+    path: &Path,
+    kind: &str,
+    shape: &[usize],
+    values: impl IntoIterator<Item = [u8; N]>,
+) -> Result<(), DataError> {
+    let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
+    let mut header =
+        format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({}), }}", sizes.trim_end());
     // The format wants the data to begin at a multiple of 64, after 10 bytes of preamble and a final newline.
     header.push_str(&" ".repeat((64 - (10 + header.len() + 1) % 64) % 64));
     header.push('\n');
@@ -101,19 +127,8 @@ fn write_npy(path: &Path, tables: Tables) -> Result<usize, DataError> {
     write(b"\x93NUMPY\x01\x00")?;
     write(&(header.len() as u16).to_le_bytes())?;
     write(header.as_bytes())?;
-    for table in &tables {
-        for row in 0..table.rows() {
-            for column in table.columns() {
-                let number = column.values.number(row).ok_or_else(|| {
-                    DataError::Request(format!(
-                        "column `{}` holds text, which .npy cannot; write .csv or .parquet",
-                        column.name
-                    ))
-                })?;
-                write(&number.to_le_bytes())?;
-            }
-        }
+    for value in values {
+        write(&value)?;
     }
-    out.flush().map_err(|e| DataError::write(path, e))?;
-    Ok(rows)
+    out.flush().map_err(|e| DataError::write(path, e))
 }

@@ -75,15 +75,18 @@ impl RunFolder {
         &self.out
     }
 
-    pub(crate) fn best(&self) -> PathBuf {
+    /// The folder of the best checkpoint.
+    pub fn best(&self) -> PathBuf {
         self.partial.join("checkpoints/best")
     }
 
-    pub(crate) fn last(&self) -> PathBuf {
+    /// The folder of the last checkpoint.
+    pub fn last(&self) -> PathBuf {
         self.partial.join("checkpoints/last")
     }
 
-    pub(crate) fn state_file(&self) -> PathBuf {
+    /// The file in the last checkpoint that says how far the run has come; a run without it cannot be resumed.
+    pub fn state_file(&self) -> PathBuf {
         self.last().join("state.json")
     }
 
@@ -106,6 +109,9 @@ impl RunFolder {
     pub fn finish(self) -> Result<PathBuf, Error> {
         let last = self.last();
         std::fs::remove_dir_all(&last).map_err(|e| Error::io("remove", &last, e))?;
+        // These go only where they are empty.
+        let _ = std::fs::remove_dir(self.best());
+        let _ = std::fs::remove_dir(self.partial.join("checkpoints"));
         if self.out.exists() {
             std::fs::remove_dir_all(&self.out).map_err(|e| Error::io("replace", &self.out, e))?;
         }

@@ -102,6 +102,7 @@ pub struct ScatterPlot {
     y: String,
     groups: Vec<(String, Vec<(f64, f64)>)>,
     segments: Vec<[(f64, f64); 2]>,
+    labels: Vec<((f64, f64), String)>,
     diagonal: bool,
 }
 
@@ -114,6 +115,7 @@ impl ScatterPlot {
             y: y.into(),
             groups: Vec::new(),
             segments: Vec::new(),
+            labels: Vec::new(),
             diagonal: false,
         }
     }
@@ -139,13 +141,21 @@ impl ScatterPlot {
         self
     }
 
+    /// Writes text beside places, and makes the plot larger, so that there is room for it.
+    #[must_use]
+    pub fn labels(mut self, labels: Vec<((f64, f64), String)>) -> Self {
+        self.labels = labels;
+        self
+    }
+
     /// The plot as SVG, square; empty if there is nothing to draw.
     pub fn svg(&self) -> String {
+        let size = if self.labels.is_empty() { 480 } else { 900 };
         let points = || self.groups.iter().flat_map(|(_, points)| points);
         let Some(xs) = span(points().map(|p| p.0), 0.04) else { return String::new() };
         let Some(ys) = span(points().map(|p| p.1), 0.04) else { return String::new() };
         let ends = (xs.start.max(ys.start), xs.end.min(ys.end));
-        draw((480, 480), &self.title, (&self.x, &self.y), (xs, ys), |chart| {
+        draw((size, size), &self.title, (&self.x, &self.y), (xs, ys), |chart| {
             if self.diagonal && ends.0 < ends.1 {
                 chart.draw_series(LineSeries::new([(ends.0, ends.0), (ends.1, ends.1)], SOFT))?;
             }
@@ -160,6 +170,10 @@ impl ScatterPlot {
                     drawn.label(name).legend(move |(x, y)| Circle::new((x + 8, y), 3, color.filled()));
                 }
             }
+            let style = ("sans-serif", 11).into_font();
+            chart.draw_series(self.labels.iter().map(|(place, text)| {
+                EmptyElement::at(*place) + Text::new(text.clone(), (4, -5), style.clone())
+            }))?;
             Ok(())
         })
     }

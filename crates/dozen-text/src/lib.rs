@@ -27,6 +27,7 @@ mod tokenizer;
 mod train;
 mod unicode;
 mod vocabulary;
+pub mod word2vec;
 
 pub use error::Error;
 pub use pretokenize::Pattern;

@@ -6,7 +6,9 @@ use std::path::Path;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use dozen::nn::{Progress, choose_device};
 
-use crate::commands::{autoregressive, compare, completions, graph, info, make, tokenizer, tour, transport};
+use crate::commands::{
+    autoregressive, compare, completions, graph, info, make, tokenizer, tour, transport, word2vec,
+};
 use crate::output::Failure;
 
 /// Train, evaluate and use generative and predictive models, without Python.
@@ -34,6 +36,9 @@ pub(crate) enum Command {
     /// Byte-pair tokenizers: train, encode, decode, count, convert and verify them
     #[command(subcommand)]
     Tokenizer(tokenizer::Command),
+    /// Word vectors: skip-gram and CBOW, phrases, neighbours, analogies, every file format
+    #[command(subcommand)]
+    Word2vec(word2vec::Command),
     /// Are two tables from one distribution, and where do they differ?
     Compare(compare::Arguments),
     /// Every family on data it makes itself, in one report

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod data;
 mod output;
+mod texts;
 mod training;
 
 use std::process::ExitCode;
@@ -45,6 +46,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Autoregressive(command) => commands::autoregressive::run(command, context),
         Command::Transport(command) => commands::transport::run(command, context),
         Command::Tokenizer(command) => commands::tokenizer::run(command, context),
+        Command::Word2vec(command) => commands::word2vec::run(command, context),
         Command::Graph(command) => commands::graph::run(command, context),
         Command::Compare(arguments) => commands::compare::run(&arguments, context),
         Command::Tour(arguments) => commands::tour::run(&arguments, context),

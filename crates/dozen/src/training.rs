@@ -132,16 +132,24 @@ impl TrainingArguments {
         context: &Context,
         resumed: Option<RunFolder>,
     ) -> Result<RunFolder, Failure> {
-        install_interrupt_handler();
-        if let Some(run) = resumed {
-            return Ok(run);
-        }
-        let out =
-            self.out.as_deref().ok_or_else(|| Failure::request("name the folder of the model with --out"))?;
-        let run = RunFolder::begin(out)?;
-        run.write_json(ARGUMENTS, &context.arguments)?;
-        Ok(run)
+        begin_run(self.out.as_deref(), context, resumed)
     }
+}
+
+/// Begins the run that is to become a folder, or goes on with it, and makes Ctrl-C save it.
+pub(crate) fn begin_run(
+    out: Option<&Path>,
+    context: &Context,
+    resumed: Option<RunFolder>,
+) -> Result<RunFolder, Failure> {
+    install_interrupt_handler();
+    if let Some(run) = resumed {
+        return Ok(run);
+    }
+    let out = out.ok_or_else(|| Failure::request("name the folder of the model with --out"))?;
+    let run = RunFolder::begin(out)?;
+    run.write_json(ARGUMENTS, &context.arguments)?;
+    Ok(run)
 }
 
 /// Finds an unfinished run and the command line that began it.

@@ -1,10 +1,10 @@
 //! `dozen make KIND`: data whose truth is known.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use dozen::data::make::GraphKind;
-use dozen::data::{Made, make, write_table};
+use dozen::data::{DataError, Made, make, write_table};
 use serde_json::json;
 
 use crate::args::Context;
@@ -31,7 +31,10 @@ pub(crate) struct Arguments {
     /// Edges, for graphs that are random or rmat
     #[arg(long, default_value_t = 8000, value_name = "N")]
     edges: usize,
-    /// The file to write: .csv, .tsv, .parquet or .npy
+    /// Stems of words, for text
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    stems: usize,
+    /// The file to write: .csv, .tsv, .parquet or .npy; text for text
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
@@ -52,6 +55,8 @@ enum Kind {
     Blobs,
     /// Edges u, v with weights uniform in [0, 1)
     Graph,
+    /// Sentences of a made language; files of its analogies and likenesses are written beside it
+    Text,
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy)]
@@ -78,12 +83,13 @@ impl Shape {
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
-    let Arguments { kind, rows, columns, shape, nodes, edges, out } = arguments;
+    let Arguments { kind, rows, columns, shape, nodes, edges, out, .. } = arguments;
     if *rows == 0 || *columns == 0 {
         return Err(Failure::request("--rows and --columns must be at least 1"));
     }
     let seed = context.seed();
     let Made { table, truth } = match kind {
+        Kind::Text => return text(arguments, context),
         Kind::BinaryTree => make::binary_tree(*rows, *columns, seed),
         Kind::TwoMoons => make::two_moons(*rows, seed),
         Kind::Checkerboard => make::checkerboard(*rows, seed),
@@ -100,6 +106,31 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         json[name] = value.into();
         lines.push(format!("{}: {value:.6} exactly", name.replace('_', " ")));
     }
+    Results::new(json).lines(lines).print(context.json());
+    Ok(())
+}
+
+fn text(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
+    let made = make::text(arguments.rows, arguments.stems, context.seed());
+    let write = |path: &Path, text: &str| -> Result<String, Failure> {
+        std::fs::write(path, text).map_err(|error| DataError::write(path, error))?;
+        Ok(path.display().to_string())
+    };
+    let questions = |(name, questions): &(String, Vec<[String; 4]>)| {
+        let lines: String = questions.iter().map(|words| words.join(" ") + "\n").collect();
+        format!(": {name}\n{lines}")
+    };
+    let analogies: String = made.analogies.iter().map(questions).collect();
+    let pairs: String = made.similarity.iter().map(|(a, b, score)| format!("{a}\t{b}\t{score}\n")).collect();
+    let out = write(&arguments.out, &made.text)?;
+    let analogies = write(&arguments.out.with_extension("analogies.txt"), &analogies)?;
+    let similarity = write(&arguments.out.with_extension("similarity.txt"), &pairs)?;
+    let lines = [
+        format!("{} sentences in {out}", arguments.rows),
+        format!("its analogies are in {analogies}, how alike its words are in {similarity}"),
+    ];
+    let json =
+        json!({ "rows": arguments.rows, "out": out, "analogies": analogies, "similarity": similarity });
     Results::new(json).lines(lines).print(context.json());
     Ok(())
 }

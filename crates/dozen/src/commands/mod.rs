@@ -9,3 +9,4 @@ pub(crate) mod make;
 pub(crate) mod tokenizer;
 pub(crate) mod tour;
 pub(crate) mod transport;
+pub(crate) mod word2vec;

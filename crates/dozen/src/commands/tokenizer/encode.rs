@@ -1,18 +1,17 @@
 //! `dozen tokenizer encode`, `decode` and `count`.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use dozen::data::{DataError, ReadOptions, read_table};
+use dozen::data::{DataError, write_array};
 use dozen::text::Special;
 use serde_json::json;
 
-use super::texts::{Texts, as_text, read_all};
 use super::{Which, shown};
 use crate::args::Context;
 use crate::output::{Failure, Results, print_bytes};
+use crate::texts::{Texts, as_text, read_all, read_ids};
 
 #[derive(Args, Debug)]
 pub(crate) struct EncodeArguments {
@@ -69,7 +68,7 @@ pub(super) fn encode(arguments: &EncodeArguments, context: &Context) -> Result<(
         "load_seconds": load_seconds,
     });
     let lines = if let Some(out) = &arguments.out {
-        write_ids(out, &ids)?;
+        write_array(out, "<u4", &[ids.len()], ids.iter().map(|id| id.to_le_bytes()))?;
         json["out"] = out.display().to_string().into();
         vec![format!("{} tokens of {} bytes in {}", ids.len(), bytes.len(), out.display())]
     } else {
@@ -89,16 +88,6 @@ pub(super) fn encode(arguments: &EncodeArguments, context: &Context) -> Result<(
     };
     Results::new(json).lines(lines).print(context.json());
     Ok(())
-}
-
-/// NPY, version 1: a head of 128 bytes, then the numbers.
-fn write_ids(path: &Path, ids: &[u32]) -> Result<(), Failure> {
-    let head = format!("{{'descr': '<u4', 'fortran_order': False, 'shape': ({},), }}", ids.len());
-    let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
-    bytes.extend(format!("{head:<117}\n").into_bytes());
-    bytes.extend(ids.iter().flat_map(|id| id.to_le_bytes()));
-    let written = std::fs::File::create(path).and_then(|mut file| file.write_all(&bytes));
-    written.map_err(|error| DataError::write(path, error).into())
 }
 
 #[derive(Args, Debug)]
@@ -132,27 +121,6 @@ pub(super) fn decode(arguments: &DecodeArguments, context: &Context) -> Result<(
         print_bytes(&bytes);
     }
     Ok(())
-}
-
-fn read_ids(path: &str) -> Result<Vec<u32>, Failure> {
-    let id = |number: f64| {
-        if number.fract() == 0.0 && (0.0..f64::from(u32::MAX)).contains(&number) {
-            Ok(number as u32)
-        } else {
-            Err(Failure::request(format!("{path}: {number} is no id")))
-        }
-    };
-    if path.to_ascii_lowercase().ends_with(".npy") {
-        let table = read_table(path, &ReadOptions::default())?;
-        let values = &table.columns()[0].values;
-        return (0..values.len()).filter_map(|row| values.number(row)).map(id).collect();
-    }
-    let bytes = read_all(path)?;
-    let words = as_text(path, &bytes)?.split(|c: char| c.is_whitespace() || "[],".contains(c));
-    let words = words.filter(|word| !word.is_empty());
-    words
-        .map(|word| word.parse().map_err(|_| Failure::request(format!("{path}: `{word}` is no id"))))
-        .collect()
 }
 
 #[derive(Args, Debug)]

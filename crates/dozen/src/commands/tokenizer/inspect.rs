@@ -7,10 +7,10 @@ use clap::Args;
 use dozen::text::{Token, Tokenizer};
 use serde_json::{Value, json};
 
-use super::texts::Texts;
 use super::{PatternFlag, page, shown};
 use crate::args::Context;
 use crate::output::{Failure, Results};
+use crate::texts::Texts;
 
 #[derive(Args, Debug)]
 pub(crate) struct VerifyArguments {

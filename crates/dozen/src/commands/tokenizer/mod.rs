@@ -4,7 +4,6 @@ mod convert;
 mod encode;
 mod inspect;
 mod page;
-mod texts;
 mod tour;
 mod train;
 
@@ -75,7 +74,7 @@ impl Which {
 }
 
 /// A token as a person may read it.
-fn shown(token: &[u8]) -> String {
+pub(crate) fn shown(token: &[u8]) -> String {
     match std::str::from_utf8(token) {
         Ok(text) => text.escape_debug().to_string(),
         Err(_) => token.iter().map(|byte| format!("\\x{byte:02x}")).collect(),

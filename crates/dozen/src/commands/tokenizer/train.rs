@@ -13,9 +13,9 @@ use serde_json::json;
 
 use super::convert::write;
 use super::page;
-use super::texts::Texts;
 use crate::args::Context;
 use crate::output::{Failure, Results, write_report};
+use crate::texts::Texts;
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {

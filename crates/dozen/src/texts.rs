@@ -4,15 +4,15 @@ use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use dozen::data::{DataError, ReadOptions, ending, open_stream, open_table};
+use dozen::data::{DataError, ReadOptions, ending, open_stream, open_table, read_table};
 use serde_json::Value;
 
 use crate::output::Failure;
 
 #[derive(Args, Debug)]
-pub(super) struct Texts {
+pub(crate) struct Texts {
     /// Files or folders of text, .jsonl, .csv, .tsv or .parquet, compressed or not; - is standard input
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE")]
     files: Vec<String>,
     /// The field of JSON lines, or the column of a table, that holds the text
     #[arg(long, default_value = "text", value_name = "NAME")]
@@ -24,7 +24,10 @@ const BLOCK: usize = 1 << 25;
 
 impl Texts {
     /// Each file by name: folders are looked through, in the order of their names.
-    pub(super) fn files(&self) -> Result<Vec<String>, Failure> {
+    pub(crate) fn files(&self) -> Result<Vec<String>, Failure> {
+        if self.files.is_empty() {
+            return Err(Failure::request("name files or folders of text, or - for standard input"));
+        }
         let mut files = Vec::new();
         for file in &self.files {
             if file != "-" && Path::new(file).is_dir() {
@@ -40,13 +43,13 @@ impl Texts {
     }
 
     /// Calls a function with each text of all files.
-    pub(super) fn each(&self, mut visit: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
+    pub(crate) fn each(&self, mut visit: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
         self.files()?.iter().try_for_each(|file| self.each_of(file, &mut visit))
     }
 
     /// Calls a function with each text of a file: all of a plain one, in blocks that no piece crosses; or line by line,
     /// or row by row.
-    pub(super) fn each_of(
+    pub(crate) fn each_of(
         &self,
         file: &str,
         visit: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
@@ -144,14 +147,14 @@ fn each_block(file: &str, visit: &mut dyn FnMut(&[u8]) -> Result<(), Failure>) -
 }
 
 /// All of a file as text.
-pub(super) fn read_all(file: &str) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read_all(file: &str) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     open_stream(file)?.read_to_end(&mut bytes).map_err(|e| DataError::read(file, e))?;
     Ok(bytes)
 }
 
 /// Bytes that must be text.
-pub(super) fn as_text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Failure> {
+pub(crate) fn as_text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Failure> {
     std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
         let line = bytes[..at].split(|byte| *byte == b'\n').count();
@@ -159,4 +162,26 @@ pub(super) fn as_text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Failur
             "{file}, line {line}: byte {at} is not UTF-8; convert the file, or encode it with --bytes"
         ))
     })
+}
+
+/// Ids of tokens: a .npy file, or text with numbers in it.
+pub(crate) fn read_ids(path: &str) -> Result<Vec<u32>, Failure> {
+    let id = |number: f64| {
+        if number.fract() == 0.0 && (0.0..f64::from(u32::MAX)).contains(&number) {
+            Ok(number as u32)
+        } else {
+            Err(Failure::request(format!("{path}: {number} is no id")))
+        }
+    };
+    if path.to_ascii_lowercase().ends_with(".npy") {
+        let table = read_table(path, &ReadOptions::default())?;
+        let values = &table.columns()[0].values;
+        return (0..values.len()).filter_map(|row| values.number(row)).map(id).collect();
+    }
+    let bytes = read_all(path)?;
+    let words = as_text(path, &bytes)?.split(|c: char| c.is_whitespace() || "[],".contains(c));
+    let words = words.filter(|word| !word.is_empty());
+    words
+        .map(|word| word.parse().map_err(|_| Failure::request(format!("{path}: `{word}` is no id"))))
+        .collect()
 }

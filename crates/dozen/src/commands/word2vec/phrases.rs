@@ -1,0 +1,92 @@
+//! `dozen word2vec phrases`.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use dozen::data::DataError;
+use dozen::text::word2vec::{Phrase, PhraseConfig, PhraseScore, PhraseText};
+use serde_json::json;
+
+use crate::args::Context;
+use crate::output::{Failure, Results};
+use crate::texts::Texts;
+
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    texts: Texts,
+    /// The text to write, phrases joined by underscores
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// How neighbours are scored
+    #[arg(long, value_enum, default_value_t = ScoreFlag::Original, value_name = "HOW")]
+    score: ScoreFlag,
+    /// A phrase scores more than this; one number for each pass [default: 200,100, and 0.5 for npmi]
+    #[arg(long, value_name = "T,...", value_delimiter = ',', allow_negative_numbers = true)]
+    threshold: Vec<f64>,
+    /// Both words and the pair occur at least so often
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    min_count: u64,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq)]
+enum ScoreFlag {
+    /// word2phrase's: how much more often than by chance
+    Original,
+    /// Normalized pointwise mutual information, from -1 to 1
+    Npmi,
+}
+
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
+    let started = Instant::now();
+    let score = match arguments.score {
+        ScoreFlag::Original => PhraseScore::Original,
+        ScoreFlag::Npmi => PhraseScore::Npmi,
+    };
+    let thresholds = match (&arguments.threshold[..], arguments.score) {
+        ([], ScoreFlag::Original) => &[200.0, 100.0][..],
+        ([], ScoreFlag::Npmi) => &[0.5],
+        (given, _) => given,
+    };
+    let mut text = PhraseText::new();
+    arguments.texts.each(|part| {
+        text.read(part);
+        Ok(())
+    })?;
+    let words = text.len();
+    let mut passes = Vec::new();
+    let mut lines = Vec::new();
+    for (pass, threshold) in (1..).zip(thresholds) {
+        let config = PhraseConfig { score, threshold: *threshold, min_count: arguments.min_count };
+        let found = text.join(&config);
+        let shown =
+            |phrase: &Phrase| format!("{} ({} times, {:.4})", phrase.text, phrase.count, phrase.score);
+        let best: Vec<String> = found.iter().take(5).map(shown).collect();
+        lines.push(format!("pass {pass}: {} phrases above {threshold}; {}", found.len(), best.join(", ")));
+        let values = found
+            .iter()
+            .take(100)
+            .map(|phrase| json!({ "phrase": phrase.text, "count": phrase.count, "score": phrase.score }));
+        let values: Vec<_> = values.collect();
+        passes.push(json!({ "threshold": threshold, "phrases": found.len(), "best": values }));
+    }
+    let failed = |error| DataError::write(&arguments.out, error);
+    let mut out = BufWriter::new(File::create(&arguments.out).map_err(failed)?);
+    for line in text.lines() {
+        out.write_all(&line).and_then(|()| out.write_all(b"\n")).map_err(failed)?;
+    }
+    out.flush().map_err(failed)?;
+    let json = json!({
+        "words_read": words,
+        "words": text.len(),
+        "passes": passes,
+        "out": arguments.out.display().to_string(),
+        "seconds": started.elapsed().as_secs_f64(),
+    });
+    lines.push(format!("{words} words became {} in {}", text.len(), arguments.out.display()));
+    Results::new(json).lines(lines).print(context.json());
+    Ok(())
+}
