@@ -11,7 +11,8 @@ use crate::output::Failure;
 
 #[derive(Args, Debug)]
 pub(crate) struct Texts {
-    /// Files or folders of text, .jsonl, .csv, .tsv or .parquet, compressed or not; - is standard input
+    /// Files or folders of text, .jsonl, .csv, .tsv or .parquet, compressed or not; - is standard input. In folders, files with
+    /// a zero byte at their beginning are taken for no text and passed over
     #[arg(value_name = "FILE")]
     files: Vec<String>,
     /// The field of JSON lines, or the column of a table, that holds the text
@@ -119,10 +120,24 @@ fn add_files(folder: &Path, files: &mut Vec<String>) -> Result<(), Failure> {
         if path.is_dir() {
             add_files(&path, files)?;
         } else {
-            files.push(path.display().to_string());
+            let file = path.display().to_string();
+            if is_readable(&file)? {
+                files.push(file);
+            }
         }
     }
     Ok(())
+}
+
+/// Whether a file is one of the known kinds, or has no zero byte at its beginning, as text has none.
+fn is_readable(file: &str) -> Result<bool, Failure> {
+    if matches!(&ending(file)[..], "parquet" | "npy") {
+        return Ok(true);
+    }
+    let mut beginning = Vec::new();
+    let stream = open_stream(file)?;
+    stream.take(1 << 13).read_to_end(&mut beginning).map_err(|error| DataError::read(file, error))?;
+    Ok(!beginning.contains(&0))
 }
 
 /// Blocks end before a letter that follows a line's end, where every pattern written by hand begins a new piece.

@@ -147,7 +147,8 @@ fn completed(
         format!("{accuracy:>9.4}  {low:>7.4} {high:>7.4}   {correct:>5}/{known:<5}  {name}, of {questions}")
     };
     let mut lines = vec![format!("{:>9}  {:^16}  {:>11}  analogies", "right", "95 %", "of known")];
-    lines.extend(sections.iter().chain(&totals).map(line));
+    let shown = totals.iter().filter(|total| total.questions > 0);
+    lines.extend(sections.iter().chain(shown).map(line));
     let [semantic, syntactic, all] = totals.each_ref().map(value);
     let json = json!({
         "sections": sections.iter().map(value).collect::<Vec<_>>(),
