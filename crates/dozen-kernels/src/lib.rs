@@ -18,6 +18,7 @@
 //! | [`global_mean`], [`scale_channels`] | of whole channels: squeeze-and-excite |
 //! | [`dropout()`] | dropout whose mask is a function of a seed |
 //! | [`nade()`] | the running-sum conditionals of NADE |
+//! | [`recurrent`] | a layer of RNN, LSTM or GRU over sequences of any lengths |
 //! | [`softmax()`], [`log_softmax`], [`cross_entropy`] | over rows, in one or two passes |
 //! | [`adam_step`], [`sgd_step`], [`rms_prop_step`], [`moving_average`] | one step on one parameter, in one pass |
 //!
@@ -41,6 +42,7 @@ mod nade;
 mod optimizer;
 mod prefix_linear;
 mod real;
+mod recurrent;
 mod reduce;
 mod softmax;
 #[cfg(feature = "flex")]
@@ -60,6 +62,7 @@ pub use nade::{NadeSteps, nade, nade_reference};
 pub use optimizer::{AdamStep, adam_step, moving_average, rms_prop_step, sgd_step};
 pub use prefix_linear::{Prefix, prefix_linear, prefix_linear_activate, prefix_linear_reference};
 pub use real::dot;
+pub use recurrent::{Cell, Recurrence, Steps, recurrent, recurrent_reference};
 pub use reduce::sum;
 pub use softmax::{cross_entropy, cross_entropy_reference, log_softmax, softmax};
 

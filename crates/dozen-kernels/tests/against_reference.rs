@@ -441,3 +441,57 @@ fn channel_means_and_scales_equal_burns() {
         );
     }
 }
+
+fn recurrent_case(cell: Cell, hidden: usize, lengths: &[usize], reverse: bool) {
+    let steps = Steps::of_lengths(lengths);
+    let (rows, gates, states) = (steps.rows(), cell.gates() * hidden, cell.states() * steps.batch());
+    // Weights of a size at which states neither die out nor grow.
+    let weight = random([hidden, gates]) / (hidden as f64).sqrt();
+    let both = |layer: Recurrence| Tensor::cat(vec![layer.hidden, layer.last], 0);
+    assert_same(
+        [random([rows, gates]), weight, random([1, gates]), random([states, hidden])],
+        |[x, w, b, s]| both(recurrent(cell, x, w, b.squeeze_dim(0), s, &steps, reverse)),
+        |[x, w, b, s]| both(recurrent_reference(cell, x, w, b.squeeze_dim(0), s, &steps, reverse)),
+    );
+}
+
+#[test]
+fn recurrent_layers_equal_their_steps_one_by_one() {
+    for cell in [Cell::Tanh, Cell::Relu, Cell::Lstm, Cell::Gru] {
+        for reverse in [false, true] {
+            recurrent_case(cell, 5, &[4, 4, 4], reverse);
+            recurrent_case(cell, 19, &[7, 5, 5, 2, 1, 1, 1, 1], reverse);
+            recurrent_case(cell, 70, &[3; 13], reverse);
+            recurrent_case(cell, 1, &[6], reverse);
+        }
+    }
+    // Wide enough that several threads share the sequences.
+    recurrent_case(Cell::Lstm, 128, &[9, 8, 8, 6, 6, 5, 4, 4, 3, 3, 2, 1], false);
+    recurrent_case(Cell::Gru, 128, &[9, 8, 8, 6, 6, 5, 4, 4, 3, 3, 2, 1], true);
+}
+
+#[test]
+fn the_reference_of_recurrent_layers_has_the_gradients_of_its_formula() {
+    // What h becomes after three steps of a tanh layer, by hand: the recursion of the way back as
+    // delta_t = dy_t + U diag(1 - h_{t+1}^2) delta_{t+1}.
+    let steps = Steps::even(1, 3);
+    let (x, u) = (random([3, 4]), random([4, 4]) * 0.5);
+    let tracked = u.clone().detach().require_grad();
+    let zeros = Tensor::zeros([1, 4], &device());
+    let bias = Tensor::zeros([4], &device());
+    let layer = recurrent_reference(Cell::Tanh, x, tracked.clone(), bias, zeros.clone(), &steps, false);
+    let dy = random([3, 4]);
+    let gradient = tracked.grad(&(layer.hidden.clone() * dy.clone()).sum().backward()).unwrap();
+    let h: Vec<Tensor<2>> = (0..3).map(|t| layer.hidden.clone().narrow(0, t, 1)).collect();
+    let slope = |t: usize| Tensor::ones([1, 4], &device()) - h[t].clone() * h[t].clone();
+    let mut delta: Tensor<2> = Tensor::zeros([1, 4], &device());
+    let mut expected: Tensor<2> = Tensor::zeros([4, 4], &device());
+    for t in (0..3).rev() {
+        delta = dy.clone().narrow(0, t, 1) + delta;
+        let through = delta * slope(t);
+        let before = if t == 0 { zeros.clone() } else { h[t - 1].clone() };
+        expected = expected + before.transpose().matmul(through.clone());
+        delta = through.matmul(u.clone().transpose());
+    }
+    close(gradient, expected.inner());
+}

@@ -24,7 +24,6 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     if let (Value::Object(json), Value::Object(config)) = (&mut json, config.clone()) {
         json.extend(config);
     }
-    let columns = config["columns"].as_array().map_or(0, Vec::len);
     let mut results = Results::new(json)
         .line(format!(
             "{}: {} model, format {}",
@@ -32,7 +31,6 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
             folder.family(),
             config["format"]
         ))
-        .line(format!("columns   {columns}"))
         .line(format!("weights   {bytes} bytes"))
         .line(format!("model     {}", config["model"]))
         .line(format!("training  {}", config["training"]))
@@ -41,6 +39,9 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
             text(&config["written_by"]["dozen"]),
             text(&config["written_by"]["burn"])
         ));
+    if let Some(columns) = config["columns"].as_array() {
+        results = results.line(format!("columns   {}", columns.len()));
+    }
     for file in config["data"].as_array().into_iter().flatten() {
         results =
             results.line(format!("data      {} (sha256 {})", text(&file["file"]), text(&file["sha256"])));
