@@ -31,6 +31,9 @@ ROWS = [
     "softmax 1000 1000", "log_softmax 1000 1000", "cross_entropy 1000 1000",
     "conv 8 64 64 56 3 1 1 1", "conv 8 64 64 56 3 1 2 1", "conv 8 96 24 56 1 1 1 1", "conv 8 24 144 56 1 1 1 1",
     "conv 8 144 144 56 3 1 1 144", "conv 8 240 240 28 5 2 1 240", "conv 8 3 32 224 3 2 1 1",
+    "recurrent lstm 2 128 50 50 100", "recurrent lstm 2 650 35 20 100", "recurrent lstm 1 512 100 32 100",
+    "recurrent gru 1 512 100 32 100", "recurrent tanh 1 512 100 32 100", "recurrent lstm 1 256 200 32 60",
+    "recurrent lstm 1 256 500 32 60",
     "batch_norm 8 144 56", "mlp 100", "mlp 500", "b0 infer 1", "b0 infer 8", "b0 train 8",
 ]
 NAMES = {
@@ -39,6 +42,11 @@ NAMES = {
     "conv 8 144 144 56 3 1 1 144": "depthwise 3x3, 8x144x56x56",
     "conv 8 240 240 28 5 2 1 240": "depthwise 5x5 stride 2, 8x240x28x28",
     "conv 8 3 32 224 3 2 1 1": "stem 3 to 32 stride 2, 8x3x224x224",
+    "recurrent lstm 2 128 50 50 100": "LSTM 2x128, 50 steps of 50", "recurrent lstm 2 650 35 20 100": "LSTM 2x650, 35 steps of 20",
+    "recurrent lstm 1 512 100 32 100": "LSTM 512, 100 steps of 32", "recurrent gru 1 512 100 32 100": "GRU 512, 100 steps of 32",
+    "recurrent tanh 1 512 100 32 100": "tanh 512, 100 steps of 32",
+    "recurrent lstm 1 256 200 32 60": "LSTM 256, 32 lengths up to 200, packed, 60 % full",
+    "recurrent lstm 1 256 500 32 60": "the same up to 500",
     "batch_norm 8 144 56": "batch norm + SiLU, 8x144x56x56",
     "b0 infer 1": "EfficientNet-B0 inference, batch 1", "b0 infer 8": "EfficientNet-B0 inference, batch 8",
     "b0 train 8": "EfficientNet-B0 training step, batch 8",
@@ -83,6 +91,8 @@ def torch_row(row):
         if sizes[0] == "train":
             return best(lambda layout: (None, median(efficientnet_b0.step(layout, batch))))
         return best(lambda layout: (median(efficientnet_b0.infer(layout, batch)), None))
+    if kind == "recurrent":
+        return recurrent(sizes[0], *map(int, sizes[1:]))
     sizes = [int(size) for size in sizes]
     if kind == "matmul":
         m, k, n = sizes
@@ -111,6 +121,34 @@ def torch_row(row):
     f = {"exp": torch.exp, "sigmoid": torch.sigmoid, "tanh": torch.tanh, "silu": F.silu, "softplus": F.softplus,
          "gelu": F.gelu, "relu": F.relu}[kind]
     return timed([torch.randn(sizes[0])], f)
+
+
+def recurrent(cell, layers, hidden, longest, batch, fill):
+    """Layers over sequences whose lengths fall evenly; packed unless all are as long."""
+    make = {"lstm": nn.LSTM, "gru": nn.GRU, "tanh": nn.RNN}[cell]
+    layer = make(hidden, hidden, layers)
+    if fill == 100:
+        x = torch.randn(longest, batch, hidden)
+        rows, whole = x, lambda rows: rows
+    else:
+        least = longest * (2 * fill - 100) / 100
+        step = (longest - least) / (batch - 1)
+        lengths = torch.tensor([max(1, round(longest - step * sequence)) for sequence in range(batch)])
+        packed = nn.utils.rnn.pack_padded_sequence(torch.randn(longest, batch, hidden), lengths)
+        rows, whole = packed.data, lambda rows: nn.utils.rnn.PackedSequence(rows, packed.batch_sizes)
+
+    def run(rows):
+        y = layer(whole(rows))[0]
+        return y if fill == 100 else y.data
+
+    def both():
+        layer.zero_grad(set_to_none=True)
+        tracked = rows.detach().requires_grad_()
+        run(tracked).sum().backward()
+
+    with torch.no_grad():
+        forward = median(lambda: run(rows))
+    return forward, median(both)
 
 
 def mlp_step(batch):

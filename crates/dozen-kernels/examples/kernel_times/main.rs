@@ -3,6 +3,7 @@
 //! rows in PyTorch.
 
 mod b0;
+mod recurrent;
 
 use std::time::Instant;
 
@@ -145,6 +146,20 @@ fn time_row(row: &str, burn: bool, backward: bool) -> Option<f64> {
                     if backward { [gamma, beta].map(Tensor::require_grad) } else { [gamma, beta] };
                 f(x, gamma, beta, 1e-5, Some(Activation::Silu)).output
             })
+        }
+        "recurrent" => {
+            let (layers, tensors) = recurrent::Layers::new(&words);
+            if backward {
+                let tracked: Vec<Tensor<2>> =
+                    tensors.into_iter().map(|tensor| Tensor::from_inner(tensor).require_grad()).collect();
+                median(|| {
+                    std::hint::black_box(dozen_kernels::sum(layers.forward(&tracked, burn)).backward());
+                })
+            } else {
+                median(|| {
+                    std::hint::black_box(layers.forward(&tensors, burn));
+                })
+            }
         }
         "b0" if backward == (words[1] == "train") => {
             let batch = number(2);
