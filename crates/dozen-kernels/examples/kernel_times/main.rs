@@ -147,20 +147,7 @@ fn time_row(row: &str, burn: bool, backward: bool) -> Option<f64> {
                 f(x, gamma, beta, 1e-5, Some(Activation::Silu)).output
             })
         }
-        "recurrent" => {
-            let (layers, tensors) = recurrent::Layers::new(&words);
-            if backward {
-                let tracked: Vec<Tensor<2>> =
-                    tensors.into_iter().map(|tensor| Tensor::from_inner(tensor).require_grad()).collect();
-                median(|| {
-                    std::hint::black_box(dozen_kernels::sum(layers.forward(&tracked, burn)).backward());
-                })
-            } else {
-                median(|| {
-                    std::hint::black_box(layers.forward(&tensors, burn));
-                })
-            }
-        }
+        "recurrent" => recurrent::time(&words, burn, backward),
         "b0" if backward == (words[1] == "train") => {
             let batch = number(2);
             let mut network = b0::B0::new();

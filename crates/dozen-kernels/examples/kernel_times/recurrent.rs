@@ -4,16 +4,30 @@
 use burn::tensor::Tensor;
 use dozen_kernels::{Cell, Prefix, Steps, prefix_linear, recurrent, recurrent_reference};
 
-use super::random;
+use super::{median, random};
 
-pub(super) struct Layers {
+pub(super) fn time(words: &[&str], burn: bool, backward: bool) -> f64 {
+    let (layers, tensors) = Layers::new(words);
+    if !backward {
+        return median(|| {
+            std::hint::black_box(layers.forward(&tensors, burn));
+        });
+    }
+    let tracked: Vec<Tensor<2>> =
+        tensors.into_iter().map(|tensor| Tensor::from_inner(tensor).require_grad()).collect();
+    median(|| {
+        std::hint::black_box(dozen_kernels::sum(layers.forward(&tracked, burn)).backward());
+    })
+}
+
+struct Layers {
     cell: Cell,
     hidden: usize,
     steps: Steps,
 }
 
 impl Layers {
-    pub(super) fn new(words: &[&str]) -> (Self, Vec<Tensor<2>>) {
+    fn new(words: &[&str]) -> (Self, Vec<Tensor<2>>) {
         let number = |index: usize| words[index].parse::<usize>().expect("a number");
         let cell = match words[1] {
             "lstm" => Cell::Lstm,
@@ -36,7 +50,7 @@ impl Layers {
         (Self { cell, hidden, steps }, tensors)
     }
 
-    pub(super) fn forward(&self, tensors: &[Tensor<2>], burn: bool) -> Tensor<2> {
+    fn forward(&self, tensors: &[Tensor<2>], burn: bool) -> Tensor<2> {
         let mut x = tensors[0].clone();
         let gates = self.cell.gates() * self.hidden;
         for layer in tensors[1..].chunks_exact(4) {

@@ -140,6 +140,17 @@ pub(crate) fn add<S: Simd>(simd: S, row: &mut [f32], other: &[f32]) {
     }
 }
 
+/// `row = other`.
+#[expect(clippy::manual_memcpy, reason = "a call costs more than the few vectors of a row")]
+#[inline(always)]
+pub(crate) fn copy<S: Simd>(_: S, row: &mut [f32], other: &[f32]) {
+    let row = S::as_mut_simd_f32s(row).0;
+    let other = &vectors::<S>(other)[..row.len()];
+    for at in 0..row.len() {
+        row[at] = other[at];
+    }
+}
+
 /// `row = 0`.
 #[inline(always)]
 pub(crate) fn clear<S: Simd>(simd: S, row: &mut [f32]) {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use pulp::Simd;
 
 use super::gradient::{Link, Workspace};
-use super::kernel::{add, clear, combine};
+use super::kernel::{add, clear, combine, copy};
 use super::plan::{Kept, Plan};
 use super::random::Random;
 use super::{Architecture, Loss, Parameters};
@@ -127,7 +127,7 @@ impl<'a, U: Update> Task<'a, U> {
                 }
                 combine(simd, hidden, 1.0 / bag.len() as f32, &self.ones, (input.view(), bag));
             } else {
-                hidden.copy_from_slice(input.padded(word));
+                copy(simd, hidden, input.padded(word));
             }
             clear(simd, self.workspace.errors.padded_mut(slot as u32));
         }

@@ -16,8 +16,10 @@ use crate::Error;
 
 /// A round is so many tasks, whatever the number of threads.
 const TASKS: usize = 16;
-/// A task has so many words.
-const TASK: usize = 32;
+/// Words of a task: so few that what a round reads and then changes stays in the cache, and at most 32.
+fn words_of_a_task(dim: usize) -> usize {
+    (4096 / dim).clamp(8, 32)
+}
 
 /// How far training has come.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +53,7 @@ pub struct Summary {
 /// are left out, for a training that goes on.
 ///
 /// On one thread each pair sees what the one before has changed, as in word2vec.c. On more threads, or with
-/// [`Config::deterministic`], or with subwords, words are taken in rounds of 512: all gradients of a round are of the same
+/// [`Config::deterministic`], or with subwords, words are taken in rounds of up to 512: all gradients of a round are of the same
 /// matrices, then all are added, always in the same order, so that the vectors do not depend on the number of threads.
 ///
 /// # Errors
@@ -209,7 +211,7 @@ impl Rounds {
         rate: f32,
         place: [u64; 2],
     ) -> Heard {
-        for round in 0..kept.words.len().div_ceil(TASKS * TASK) {
+        for round in 0..kept.words.len().div_ceil(TASKS * words_of_a_task(plan.config.dim)) {
             self.gradients(plan, parameters, kept, round * TASKS, rate, place);
             self.change(parameters, plan.config.window, rate);
         }
@@ -232,10 +234,11 @@ impl Rounds {
         place: [u64; 2],
     ) {
         let cuts = &self.cuts;
+        let size = words_of_a_task(plan.config.dim);
         self.tasks.par_iter_mut().enumerate().for_each(|(task, slot)| {
             let number = first + task;
             let words = kept.words.len();
-            let centres = (number * TASK).min(words)..((number + 1) * TASK).min(words);
+            let centres = (number * size).min(words)..((number + 1) * size).min(words);
             let (record, workspace) =
                 std::mem::replace(slot, (Record::default(), Workspace::new(plan.config.dim)));
             let mut task = Task::new(plan, Recorded::new(frozen, cuts, record));
