@@ -28,6 +28,7 @@ mod train;
 mod unicode;
 mod vocabulary;
 pub mod word2vec;
+mod words;
 
 pub use error::Error;
 pub use pretokenize::Pattern;

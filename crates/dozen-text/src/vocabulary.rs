@@ -159,15 +159,9 @@ impl Vocabulary {
             if entry >> 32 == hash >> 32 {
                 let index = entry as u32;
                 let own = self.starts[index as usize] as usize;
-                if self.starts[index as usize + 1] as usize - own == length {
-                    let same = if length <= 16 {
-                        key(&self.bytes, own, length) == key(text, start, length)
-                    } else {
-                        self.bytes[own..own + length] == text[start..start + length]
-                    };
-                    if same {
-                        return index;
-                    }
+                let own_length = self.starts[index as usize + 1] as usize - own;
+                if own_length == length && same((&self.bytes, own), (text, start), length) {
+                    return index;
                 }
             }
             slot = (slot + 1) & (self.slots.len() - 1);
@@ -182,6 +176,16 @@ impl Vocabulary {
         }
         let found = self.find(text, start, length);
         if found < self.mergeable { found } else { NONE }
+    }
+}
+
+/// Whether as many bytes from one place of a text on are those from a place of another.
+#[inline(always)]
+pub(crate) fn same(a: (&[u8], usize), b: (&[u8], usize), length: usize) -> bool {
+    if length <= 16 {
+        key(a.0, a.1, length) == key(b.0, b.1, length)
+    } else {
+        a.0[a.1..a.1 + length] == b.0[b.1..b.1 + length]
     }
 }
 

@@ -1,19 +1,18 @@
 //! How often each piece occurs: all that training needs to know of its texts.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::io::{BufRead, Write};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::words::Words;
 use crate::{Error, Pattern};
 
 /// Pieces and their counts, in the order in which they were first seen. Counts of parts of a corpus can be made anywhere and
 /// added together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inventory {
-    places: HashMap<Box<[u8]>, u32, BuildHasherDefault<PieceHasher>>,
+    pieces: Words,
     counts: Vec<u64>,
     bytes: u64,
 }
@@ -39,12 +38,11 @@ impl Inventory {
     /// Adds a piece that was seen so often.
     pub fn add(&mut self, piece: &[u8], count: u64) {
         self.bytes += piece.len() as u64 * count;
-        if let Some(place) = self.places.get(piece) {
-            self.counts[*place as usize] += count;
-        } else {
-            self.places.insert(piece.into(), self.counts.len() as u32);
-            self.counts.push(count);
+        let number = self.pieces.number(piece, 0, piece.len()) as usize;
+        if number == self.counts.len() {
+            self.counts.push(0);
         }
+        self.counts[number] += count;
     }
 
     /// Adds what was counted elsewhere, later in the corpus.
@@ -56,10 +54,7 @@ impl Inventory {
 
     /// Pieces and their counts, in the order in which they were first seen.
     pub fn pieces(&self) -> impl Iterator<Item = (&[u8], u64)> {
-        let mut pieces: Vec<(&[u8], u32)> =
-            self.places.iter().map(|(piece, place)| (&piece[..], *place)).collect();
-        pieces.sort_unstable_by_key(|(_, place)| *place);
-        pieces.into_iter().map(|(piece, place)| (piece, self.counts[place as usize]))
+        (0..).zip(&self.counts).map(|(number, count)| (self.pieces.word(number), *count))
     }
 
     /// How many different pieces there are.
@@ -108,24 +103,5 @@ impl Inventory {
             self.add(&piece, count);
         }
         Ok(())
-    }
-}
-
-/// The hash of vocabularies, for maps of pieces.
-#[derive(Default)]
-struct PieceHasher(u64);
-
-impl Hasher for PieceHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        if !bytes.is_empty() {
-            self.0 ^= crate::vocabulary::hash(bytes, 0, bytes.len());
-        }
-    }
-
-    // The length is in the hash already.
-    fn write_usize(&mut self, _: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }

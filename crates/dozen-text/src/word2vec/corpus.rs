@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 
 use super::Dictionary;
-use super::words::Words;
 use crate::Error;
+use crate::words::Words;
 
 /// Ends a sentence among the numbers of words.
 pub(crate) const END: u32 = u32::MAX;

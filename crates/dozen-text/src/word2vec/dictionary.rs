@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, Write};
 
-use super::words::Words;
 use crate::Error;
+use crate::words::Words;
 
 /// Words and their counts. A word's row in the matrices is its place here.
 #[derive(Clone, Debug, Default)]

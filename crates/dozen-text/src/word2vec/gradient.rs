@@ -15,7 +15,7 @@ pub(crate) enum Link {
 }
 
 /// Hidden vectors in slots, the errors that come back to them, and what the last pairs gave.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Workspace {
     pub(crate) hidden: Matrix,
     pub(crate) errors: Matrix,
@@ -33,8 +33,7 @@ const LOOK_EVERY: u64 = 32;
 impl Workspace {
     pub(crate) fn new(columns: usize) -> Self {
         let empty = || Matrix::zeros(0, columns);
-        let (hidden, errors) = (empty(), empty());
-        Self { hidden, errors, scales: Vec::new(), loss: 0.0, looked_at: 0, pairs: 0 }
+        Self { hidden: empty(), errors: empty(), ..Self::default() }
     }
 
     /// Makes room for so many slots, and forgets what was in them.

@@ -10,7 +10,7 @@ struct Line([f32; LANES]);
 const LANES: usize = 16;
 
 /// A matrix whose rows are filled up with zeros to whole lines of the cache.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Matrix {
     columns: usize,
     lines: Vec<Line>,
@@ -103,15 +103,15 @@ impl Matrix {
         bytemuck::cast_slice_mut(&mut self.lines[row as usize * width..][..width])
     }
 
-    /// Ranges of padded rows, which end at the given rows.
-    pub(crate) fn parts(&mut self, ends: &[u32]) -> Vec<&mut [f32]> {
+    /// Ranges of padded rows, which end at the given rows, each with its first.
+    pub(crate) fn parts(&mut self, ends: &[u32]) -> Vec<(u32, &mut [f32])> {
         let width = self.width();
         let mut rest = &mut self.lines[..];
         let mut start = 0;
         let mut parts = Vec::with_capacity(ends.len());
         for end in ends {
             let (part, after) = rest.split_at_mut((end - start) as usize * width);
-            parts.push(bytemuck::cast_slice_mut(part));
+            parts.push((start, bytemuck::cast_slice_mut(part)));
             (rest, start) = (after, *end);
         }
         parts

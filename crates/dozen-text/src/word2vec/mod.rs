@@ -26,7 +26,6 @@ mod text_vector;
 mod train;
 mod update;
 mod vectors;
-mod words;
 
 pub use config::{Architecture, Config, Loss, Subsampling, Subwords};
 pub use corpus::{Corpus, CorpusReader};

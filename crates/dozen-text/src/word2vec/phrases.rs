@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::words::Words;
+use crate::words::Words;
 
 /// How two neighbours are scored.
 #[derive(Clone, Copy, Debug, PartialEq)]

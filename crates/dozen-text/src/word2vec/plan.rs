@@ -14,7 +14,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) noise: Option<Noise>,
     pub(crate) tree: Option<Huffman>,
     pub(crate) bags: Option<Bags>,
-    /// All output rows, and labels of zero: the targets of the full softmax.
+    /// All output rows: the targets of the full softmax.
     pub(crate) all: Vec<u32>,
 }
 
@@ -41,6 +41,11 @@ impl<'a> Plan<'a> {
             bags: config.subwords.map(|subwords| Bags::new(dictionary, subwords)),
             all,
         }
+    }
+
+    /// With what probability an occurrence of a word is kept.
+    pub(crate) fn keep_probability(&self, word: u32) -> f64 {
+        f64::from(self.keep[word as usize]) / f64::from(KEEP_ALL)
     }
 }
 

@@ -40,16 +40,15 @@ pub(crate) struct Task<'a, U> {
     base: usize,
     targets: Vec<u32>,
     labels: Vec<f32>,
-    /// Ones, for sums of rows.
+    /// Ones, for sums of rows; as many as the longest sum so far needed.
     ones: Vec<f32>,
     rate: f32,
 }
 
 impl<'a, U: Update> Task<'a, U> {
-    pub(crate) fn new(plan: &'a Plan<'a>, update: U) -> Self {
-        let workspace = Workspace::new(plan.config.dim);
-        let (words, targets, labels) = (Vec::new(), Vec::new(), Vec::new());
-        Self { plan, update, workspace, words, base: 0, targets, labels, ones: vec![1.0; 256], rate: 0.0 }
+    pub(crate) fn new(plan: &'a Plan<'a>, update: U, workspace: Workspace) -> Self {
+        let (words, targets, labels, ones) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { plan, update, workspace, words, base: 0, targets, labels, ones, rate: 0.0 }
     }
 
     /// Learns from the words at some positions of a block.

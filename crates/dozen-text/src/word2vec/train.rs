@@ -10,7 +10,7 @@ use super::gradient::Workspace;
 use super::plan::{Kept, Plan};
 use super::random::Random;
 use super::task::Task;
-use super::update::{AtOnce, ChangeInputs, ChangeOutputs, Cuts, Record, Recorded};
+use super::update::{AtOnce, ChangePart, Cuts, Record, Recorded, Side};
 use super::{Config, Corpus, Dictionary, Loss, Parameters};
 use crate::Error;
 
@@ -120,7 +120,7 @@ pub fn train(
 type Heard = (f64, u64);
 
 fn learn_at_once(plan: &Plan, parameters: &mut Parameters, kept: &Kept, rate: f32, place: [u64; 2]) -> Heard {
-    let mut task = Task::new(plan, AtOnce(parameters));
+    let mut task = Task::new(plan, AtOnce(parameters), Workspace::new(plan.config.dim));
     let random = Random::at(plan.config.seed ^ 1, place);
     let centres = 0..kept.words.len();
     pulp::Arch::new().dispatch(Learn { task: &mut task, kept, centres, rate, random });
@@ -155,19 +155,12 @@ struct Rounds {
 impl Rounds {
     fn new(plan: &Plan, dictionary: &Dictionary, input_rows: usize) -> Self {
         let config = plan.config;
-        let total = dictionary.total() as f64;
-        let kept: Vec<f64> = dictionary
-            .counts()
-            .iter()
-            .map(|count| {
-                let frequency = (*count).max(1) as f64 / total;
-                frequency * config.subsampling.keep_probability(frequency)
-            })
-            .collect();
+        let counts = dictionary.counts();
+        let kept: Vec<f64> =
+            counts.iter().zip(0..).map(|(count, word)| *count as f64 * plan.keep_probability(word)).collect();
         let outputs = match config.loss {
             Loss::Negative { count, exponent } => {
-                let noise: Vec<f64> =
-                    dictionary.counts().iter().map(|count| (*count as f64).powf(exponent)).collect();
+                let noise: Vec<f64> = counts.iter().map(|count| (*count as f64).powf(exponent)).collect();
                 let scale = count as f64 * kept.iter().sum::<f64>() / noise.iter().sum::<f64>();
                 kept.iter().zip(noise).map(|(own, noise)| own + scale * noise).collect()
             }
@@ -239,10 +232,8 @@ impl Rounds {
             let number = first + task;
             let words = kept.words.len();
             let centres = (number * size).min(words)..((number + 1) * size).min(words);
-            let (record, workspace) =
-                std::mem::replace(slot, (Record::default(), Workspace::new(plan.config.dim)));
-            let mut task = Task::new(plan, Recorded::new(frozen, cuts, record));
-            task.workspace = workspace;
+            let (record, workspace) = std::mem::take(slot);
+            let mut task = Task::new(plan, Recorded::new(frozen, cuts, record), workspace);
             let random = Random::at(plan.config.seed ^ 1, [place[0] << 32 | place[1], number as u64]);
             pulp::Arch::new().dispatch(Learn { task: &mut task, kept, centres, rate, random });
             *slot = (task.update.record, task.workspace);
@@ -257,30 +248,17 @@ impl Rounds {
         let width = parameters.input.padded(0).len();
         let outputs = parameters.output.parts(&self.cuts.outputs);
         let inputs = parameters.input.parts(&self.cuts.inputs);
-        let first = |cuts: &[u32], part: usize| if part == 0 { 0 } else { cuts[part - 1] };
-        let cuts = &self.cuts;
         let [output_steps, input_steps] = &mut self.steps;
         let work = outputs.into_par_iter().zip(inputs).zip(output_steps).zip(input_steps);
         work.enumerate().for_each(|(part, (((outputs, inputs), output_steps), input_steps))| {
-            let arch = pulp::Arch::new();
-            arch.dispatch(ChangeOutputs {
-                part,
-                first: first(&cuts.outputs, part),
-                rows: outputs,
-                width,
-                tasks,
-                most,
-                steps: output_steps,
-            });
-            arch.dispatch(ChangeInputs {
-                part,
-                first: first(&cuts.inputs, part),
-                rows: inputs,
-                width,
-                tasks,
-                most: most / (2 * window) as f32,
-                steps: input_steps,
-            });
+            // An error in a slot is the sum of the steps of a window's pairs.
+            let most_inputs = most / (2 * window) as f32;
+            for (side, (first, rows), steps, most) in [
+                (Side::Outputs, outputs, output_steps, most),
+                (Side::Inputs, inputs, input_steps, most_inputs),
+            ] {
+                pulp::Arch::new().dispatch(ChangePart { side, part, first, rows, width, tasks, most, steps });
+            }
         });
     }
 }

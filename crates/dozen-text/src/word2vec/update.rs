@@ -5,7 +5,6 @@ use pulp::Simd;
 use super::Parameters;
 use super::gradient::Workspace;
 use super::kernel::{add, combine};
-use super::matrix::Rows;
 use super::task::Update;
 
 /// Gradients change the matrices at once: stochastic gradient descent pair by pair, as word2vec.c does it on one thread.
@@ -54,48 +53,57 @@ pub(crate) struct Cuts {
     pub(crate) inputs: Vec<u32>,
 }
 
-/// What a task has recorded.
-#[derive(Debug)]
+/// What a task has recorded for each of the matrices.
+#[derive(Debug, Default)]
 pub(crate) struct Record {
-    outputs: [Vec<Output>; PARTS],
-    inputs: [Vec<Input>; PARTS],
+    /// Rows gain hidden vectors by scales.
+    outputs: Ledger,
+    /// Rows gain the errors of slots.
+    inputs: Ledger,
+}
+
+/// Which rows of a matrix gain which vectors, by the parts of the matrix.
+#[derive(Debug, Default)]
+struct Ledger {
+    changes: [Vec<Change>; PARTS],
     slots: Vec<u32>,
     scales: Vec<f32>,
 }
 
-impl Default for Record {
-    fn default() -> Self {
-        Self {
-            outputs: std::array::from_fn(|_| Vec::new()),
-            inputs: std::array::from_fn(|_| Vec::new()),
-            slots: Vec::new(),
-            scales: Vec::new(),
-        }
-    }
-}
-
-/// A row gains hidden vectors by scales.
+/// A row gains the vectors of `count` slots by as many scales.
 #[derive(Clone, Copy, Debug)]
-struct Output {
+struct Change {
     row: u32,
     count: u32,
     first_slot: u32,
     first_scale: u32,
 }
 
-/// A row gains the errors of a slot.
-#[derive(Clone, Copy, Debug)]
-struct Input {
-    row: u32,
-    slot: u32,
+impl Ledger {
+    fn clear(&mut self) {
+        self.changes.iter_mut().for_each(Vec::clear);
+        self.slots.clear();
+        self.scales.clear();
+    }
+
+    /// Each row gains the vectors of all slots, by scales of its own: `[row][slot]`. A row belongs to the part that ends after it.
+    #[inline(always)]
+    fn gain(&mut self, ends: &[u32], rows: &[u32], slots: &[u32], scales: impl IntoIterator<Item = f32>) {
+        let (count, first_slot) = (slots.len() as u32, self.slots.len() as u32);
+        let mut first_scale = self.scales.len() as u32;
+        self.slots.extend_from_slice(slots);
+        self.scales.extend(scales);
+        for row in rows {
+            self.changes[part_of(ends, *row)].push(Change { row: *row, count, first_slot, first_scale });
+            first_scale += count;
+        }
+    }
 }
 
 impl<'a> Recorded<'a> {
     pub(crate) fn new(frozen: &'a Parameters, cuts: &'a Cuts, mut record: Record) -> Self {
-        record.outputs.iter_mut().for_each(Vec::clear);
-        record.inputs.iter_mut().for_each(Vec::clear);
-        record.slots.clear();
-        record.scales.clear();
+        record.outputs.clear();
+        record.inputs.clear();
         Self { frozen, cuts, record }
     }
 }
@@ -110,24 +118,14 @@ impl Update for Recorded<'_> {
 
     #[inline(always)]
     fn outputs<S: Simd>(&mut self, _: S, workspace: &Workspace, inputs: &[u32], targets: &[u32]) {
-        let record = &mut self.record;
-        let first_slot = record.slots.len() as u32;
-        record.slots.extend_from_slice(inputs);
-        let mut first_scale = record.scales.len() as u32;
-        record.scales.extend_from_slice(&workspace.scales[..inputs.len() * targets.len()]);
-        let count = inputs.len() as u32;
-        for row in targets {
-            let part = part_of(&self.cuts.outputs, *row);
-            record.outputs[part].push(Output { row: *row, count, first_slot, first_scale });
-            first_scale += count;
-        }
+        let scales = workspace.scales[..inputs.len() * targets.len()].iter().copied();
+        self.record.outputs.gain(&self.cuts.outputs, targets, inputs, scales);
     }
 
     #[inline(always)]
     fn inputs<S: Simd>(&mut self, _: S, _: &Workspace, rows: &[u32], slot: u32) {
-        for row in rows {
-            self.record.inputs[part_of(&self.cuts.inputs, *row)].push(Input { row: *row, slot });
-        }
+        let ones = std::iter::repeat_n(1.0, rows.len());
+        self.record.inputs.gain(&self.cuts.inputs, rows, &[slot], ones);
     }
 }
 
@@ -161,11 +159,19 @@ fn cut(weights: &[f64]) -> Vec<u32> {
     ends
 }
 
-/// A part of the output matrix, from a row on, gains what tasks have recorded for it, in their order.
+/// One of the two matrices.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Side {
+    Outputs,
+    Inputs,
+}
+
+/// A part of a matrix, from a row on, gains what tasks have recorded for it, in their order.
 ///
 /// Where a row has more steps than `most` in one round, each is shortened so that they are as long as so many together: all are
 /// steps from one place, and too many of them would lead beyond where they point.
-pub(crate) struct ChangeOutputs<'a> {
+pub(crate) struct ChangePart<'a> {
+    pub(crate) side: Side,
     pub(crate) part: usize,
     pub(crate) first: u32,
     pub(crate) rows: &'a mut [f32],
@@ -176,68 +182,46 @@ pub(crate) struct ChangeOutputs<'a> {
     pub(crate) steps: &'a mut [u32],
 }
 
-impl pulp::WithSimd for ChangeOutputs<'_> {
+impl pulp::WithSimd for ChangePart<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let changes = self.tasks.iter().flat_map(|(record, _)| &record.outputs[self.part]);
-        for change in changes.clone() {
-            self.steps[(change.row - self.first) as usize] += change.count;
-        }
-        for (record, workspace) in self.tasks {
-            let hidden: Rows = workspace.hidden.view();
-            for change in &record.outputs[self.part] {
-                let local = (change.row - self.first) as usize;
-                let slots = &record.slots[change.first_slot as usize..][..change.count as usize];
-                let scales = &record.scales[change.first_scale as usize..][..change.count as usize];
-                let row = &mut self.rows[local * self.width..][..self.width];
-                combine(simd, row, shortened(self.steps[local], self.most), scales, (hidden, slots));
+        let side = self.side;
+        for (record, _) in self.tasks {
+            for change in &record.of(side).changes[self.part] {
+                self.steps[(change.row - self.first) as usize] += change.count;
             }
         }
-        for change in changes {
-            self.steps[(change.row - self.first) as usize] = 0;
+        for (record, workspace) in self.tasks {
+            let ledger = record.of(side);
+            let vectors = match side {
+                Side::Outputs => workspace.hidden.view(),
+                Side::Inputs => workspace.errors.view(),
+            };
+            for change in &ledger.changes[self.part] {
+                let local = (change.row - self.first) as usize;
+                let slots = &ledger.slots[change.first_slot as usize..][..change.count as usize];
+                let scales = &ledger.scales[change.first_scale as usize..][..change.count as usize];
+                let steps = self.steps[local] as f32;
+                let factor = if steps > self.most { self.most / steps } else { 1.0 };
+                let row = &mut self.rows[local * self.width..][..self.width];
+                combine(simd, row, factor, scales, (vectors, slots));
+            }
+        }
+        for (record, _) in self.tasks {
+            for change in &record.of(side).changes[self.part] {
+                self.steps[(change.row - self.first) as usize] = 0;
+            }
         }
     }
 }
 
-/// By how much each of some steps is shortened.
-#[inline(always)]
-fn shortened(steps: u32, most: f32) -> f32 {
-    let steps = steps as f32;
-    if steps > most { most / steps } else { 1.0 }
-}
-
-/// The same for the input matrix.
-pub(crate) struct ChangeInputs<'a> {
-    pub(crate) part: usize,
-    pub(crate) first: u32,
-    pub(crate) rows: &'a mut [f32],
-    pub(crate) width: usize,
-    pub(crate) tasks: &'a [(Record, Workspace)],
-    pub(crate) most: f32,
-    pub(crate) steps: &'a mut [u32],
-}
-
-impl pulp::WithSimd for ChangeInputs<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let changes = self.tasks.iter().flat_map(|(record, _)| &record.inputs[self.part]);
-        for change in changes.clone() {
-            self.steps[(change.row - self.first) as usize] += 1;
-        }
-        for (record, workspace) in self.tasks {
-            for change in &record.inputs[self.part] {
-                let local = (change.row - self.first) as usize;
-                let factor = shortened(self.steps[local], self.most);
-                let row = &mut self.rows[local * self.width..][..self.width];
-                combine(simd, row, factor, &[1.0], (workspace.errors.view(), &[change.slot]));
-            }
-        }
-        for change in changes {
-            self.steps[(change.row - self.first) as usize] = 0;
+impl Record {
+    fn of(&self, side: Side) -> &Ledger {
+        match side {
+            Side::Outputs => &self.outputs,
+            Side::Inputs => &self.inputs,
         }
     }
 }

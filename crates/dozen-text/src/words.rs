@@ -1,9 +1,9 @@
-//! Distinct words and their numbers.
+//! Distinct words, or pieces of text, and their numbers.
 
-use crate::vocabulary::{hash, key};
+use crate::vocabulary::{hash, same};
 
 /// Words, none of them empty, numbered in the order in which they came.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Words {
     bytes: Vec<u8>,
     /// Where each word starts, and where the last one ends.
@@ -56,15 +56,9 @@ impl Words {
             if entry >> 32 == hash >> 32 {
                 let number = entry as u32 as usize;
                 let own = self.starts[number];
-                if self.starts[number + 1] - own == length {
-                    let same = if length <= 16 {
-                        key(&self.bytes, own, length) == key(text, start, length)
-                    } else {
-                        self.bytes[own..own + length] == text[start..start + length]
-                    };
-                    if same {
-                        return Ok(number as u32);
-                    }
+                if self.starts[number + 1] - own == length && same((&self.bytes, own), (text, start), length)
+                {
+                    return Ok(number as u32);
                 }
             }
             slot = (slot + 1) & mask;
