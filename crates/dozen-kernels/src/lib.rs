@@ -17,8 +17,9 @@
 //! | [`sum`] | of all values, on all threads |
 //! | [`global_mean`], [`scale_channels`] | of whole channels: squeeze-and-excite |
 //! | [`dropout()`] | dropout whose mask is a function of a seed |
+//! | [`embedding()`] | rows of a table by their numbers |
 //! | [`nade()`] | the running-sum conditionals of NADE |
-//! | [`recurrent`] | a layer of RNN, LSTM or GRU over sequences of any lengths |
+//! | [`recurrent()`], `Stepper` | a layer of RNN, LSTM or GRU over sequences of any lengths; the same one step at a time |
 //! | [`softmax()`], [`log_softmax`], [`cross_entropy`] | over rows, in one or two passes |
 //! | [`adam_step`], [`sgd_step`], [`rms_prop_step`], [`moving_average`] | one step on one parameter, in one pass |
 //!
@@ -32,6 +33,7 @@ mod bernoulli;
 mod channels;
 mod conv;
 mod dropout;
+mod embedding;
 #[cfg(feature = "flex")]
 mod function;
 #[cfg(feature = "flex")]
@@ -56,13 +58,16 @@ pub use conv::{
     Convolution, Fusion, conv_transpose2d, conv_transpose2d_reference, conv2d, conv2d_fused, conv2d_reference,
 };
 pub use dropout::{Dropout, dropout};
+pub use embedding::{embedding, embedding_reference};
 pub use images::each_image;
 pub use layer_norm::{layer_norm, layer_norm_reference};
 pub use nade::{NadeSteps, nade, nade_reference};
 pub use optimizer::{AdamStep, adam_step, moving_average, rms_prop_step, sgd_step};
 pub use prefix_linear::{Prefix, prefix_linear, prefix_linear_activate, prefix_linear_reference};
 pub use real::dot;
-pub use recurrent::{Cell, Recurrence, Steps, recurrent, recurrent_reference};
+#[cfg(feature = "flex")]
+pub use recurrent::Stepper;
+pub use recurrent::{Cell, Layer, Parameters, Recurrence, Steps, recurrent, recurrent_reference};
 pub use reduce::sum;
 pub use softmax::{cross_entropy, cross_entropy_reference, log_softmax, softmax};
 

@@ -1,11 +1,13 @@
 //! Kernels against Burn's own operations and against differences, in f64.
 
-use burn::tensor::{Device, Distribution, Tensor, TensorData, Tolerance};
+use std::sync::Arc;
+
+use burn::tensor::{Device, Distribution, FloatDType, Tensor, TensorData, Tolerance};
 use dozen_kernels::*;
 
 fn device() -> Device {
     let mut device = Device::flex();
-    device.configure(burn::tensor::FloatDType::F64).ok();
+    device.configure(FloatDType::F64).ok();
     device.autodiff()
 }
 
@@ -442,32 +444,90 @@ fn channel_means_and_scales_equal_burns() {
     }
 }
 
-fn recurrent_case(cell: Cell, hidden: usize, lengths: &[usize], reverse: bool) {
-    let steps = Steps::of_lengths(lengths);
-    let (rows, gates, states) = (steps.rows(), cell.gates() * hidden, cell.states() * steps.batch());
+/// A layer with what is asked for beside its reference.
+fn recurrent_case(cell: Cell, hidden: usize, lengths: &[usize], reverse: bool, options: bool) {
+    let mut layer = Layer::new(cell, Steps::of_lengths(lengths)).reversed(reverse);
+    let (rows, batch) = (layer.steps.rows(), layer.steps.batch());
+    let (gates, states) = (cell.gates() * hidden, cell.states());
+    if options {
+        let mask = |count: usize, values: [f32; 3]| -> Arc<[f32]> {
+            (0..count).map(|i| values[(i * 7 + i / 3) % 3]).collect()
+        };
+        layer.state_factors = Some(mask(batch * hidden, [0.0, 2.0, 1.5]));
+        layer.zoneout = Some(mask(states * rows * hidden, [0.0, 1.0, 0.25]));
+    }
     // Weights of a size at which states neither die out nor grow.
     let weight = random([hidden, gates]) / (hidden as f64).sqrt();
     let both = |layer: Recurrence| Tensor::cat(vec![layer.hidden, layer.last], 0);
+    let parameters = |weight, bias: Tensor<2>, scale: Tensor<2>| Parameters {
+        weight,
+        bias: bias.squeeze_dim(0),
+        scale: options.then(|| scale.squeeze_dim(0)),
+    };
+    let unused = if options { 0.0 } else { 1.0 };
+    // A tensor that takes no part has no gradient; this gives it one.
+    let with = |y: Tensor<2>, s: &Tensor<2>| y + s.clone().sum().unsqueeze() * unused;
     assert_same(
-        [random([rows, gates]), weight, random([1, gates]), random([states, hidden])],
-        |[x, w, b, s]| both(recurrent(cell, x, w, b.squeeze_dim(0), s, &steps, reverse)),
-        |[x, w, b, s]| both(recurrent_reference(cell, x, w, b.squeeze_dim(0), s, &steps, reverse)),
+        [
+            random([rows, gates]),
+            weight,
+            random([1, gates]),
+            random([1, gates]),
+            random([states * batch, hidden]),
+        ],
+        |[x, w, b, s, first]| with(both(recurrent(&layer, x, parameters(w, b, s.clone()), first)), &s),
+        |[x, w, b, s, first]| {
+            with(both(recurrent_reference(&layer, x, parameters(w, b, s.clone()), first)), &s)
+        },
     );
 }
 
 #[test]
 fn recurrent_layers_equal_their_steps_one_by_one() {
     for cell in [Cell::Tanh, Cell::Relu, Cell::Lstm, Cell::Gru] {
-        for reverse in [false, true] {
-            recurrent_case(cell, 5, &[4, 4, 4], reverse);
-            recurrent_case(cell, 19, &[7, 5, 5, 2, 1, 1, 1, 1], reverse);
-            recurrent_case(cell, 70, &[3; 13], reverse);
-            recurrent_case(cell, 1, &[6], reverse);
+        for (reverse, options) in [(false, false), (true, false), (false, true), (true, true)] {
+            recurrent_case(cell, 5, &[4, 4, 4], reverse, options);
+            recurrent_case(cell, 19, &[7, 5, 5, 2, 1, 1, 1, 1], reverse, options);
+            recurrent_case(cell, 70, &[3; 13], reverse, options);
+            recurrent_case(cell, 2, &[6], reverse, options);
         }
     }
     // Wide enough that several threads share the sequences.
-    recurrent_case(Cell::Lstm, 128, &[9, 8, 8, 6, 6, 5, 4, 4, 3, 3, 2, 1], false);
-    recurrent_case(Cell::Gru, 128, &[9, 8, 8, 6, 6, 5, 4, 4, 3, 3, 2, 1], true);
+    recurrent_case(Cell::Lstm, 128, &[9, 8, 8, 6, 6, 5, 4, 4, 3, 3, 2, 1], false, false);
+    recurrent_case(Cell::Gru, 128, &[9, 8, 8, 6, 6, 5, 4, 4, 3, 3, 2, 1], true, true);
+}
+
+#[test]
+fn a_stepper_takes_the_steps_of_a_layer() {
+    let (hidden, batch, longest) = (70, 7, 4);
+    let host =
+        |tensor: &Tensor<2>| tensor.clone().cast(FloatDType::F32).into_data().try_to_vec::<f32>().unwrap();
+    for cell in [Cell::Tanh, Cell::Relu, Cell::Lstm, Cell::Gru] {
+        for options in [false, true] {
+            let (gates, states) = (cell.gates() * hidden, cell.states());
+            let mut layer = Layer::new(cell, Steps::even(batch, longest));
+            let stays = if options { [0.25, 0.5] } else { [0.0; 2] };
+            if options {
+                let rows = longest * batch * hidden;
+                layer.zoneout = Some((0..states * rows).map(|i| stays[i / rows]).collect());
+            }
+            let weight = random([hidden, gates]) / (hidden as f64).sqrt();
+            let [bias, scale] = [random([1, gates]), random([1, gates])];
+            let (x, first) = (random([longest * batch, gates]), random([states * batch, hidden]));
+            let mut state = host(&first);
+            let used = options.then(|| host(&scale));
+            let mut stepper = Stepper::new(cell, &host(&weight), &host(&bias), used.as_deref(), stays);
+            let (h, c) = state.split_at_mut(batch * hidden);
+            for x in host(&x).chunks_exact(batch * gates) {
+                stepper.step(x, h, c);
+            }
+            let scale = options.then(|| scale.squeeze_dim(0));
+            let parameters = Parameters { weight, bias: bias.squeeze_dim(0), scale };
+            let last = host(&recurrent_reference(&layer, x, parameters, first).last);
+            let worst = state.iter().zip(&last).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-5, "{cell:?} {options}: {worst}");
+        }
+    }
 }
 
 #[test]
@@ -479,7 +539,12 @@ fn the_reference_of_recurrent_layers_has_the_gradients_of_its_formula() {
     let tracked = u.clone().detach().require_grad();
     let zeros = Tensor::zeros([1, 4], &device());
     let bias = Tensor::zeros([4], &device());
-    let layer = recurrent_reference(Cell::Tanh, x, tracked.clone(), bias, zeros.clone(), &steps, false);
+    let layer = recurrent_reference(
+        &Layer::new(Cell::Tanh, steps),
+        x,
+        Parameters { weight: tracked.clone(), bias, scale: None },
+        zeros.clone(),
+    );
     let dy = random([3, 4]);
     let gradient = tracked.grad(&(layer.hidden.clone() * dy.clone()).sum().backward()).unwrap();
     let h: Vec<Tensor<2>> = (0..3).map(|t| layer.hidden.clone().narrow(0, t, 1)).collect();
@@ -494,4 +559,18 @@ fn the_reference_of_recurrent_layers_has_the_gradients_of_its_formula() {
         delta = through.matmul(u.clone().transpose());
     }
     close(gradient, expected.inner());
+}
+
+#[test]
+fn embedding_takes_rows_and_adds_their_gradients() {
+    for (size, columns, rows) in
+        [(5, 3, vec![4, 0, 0, 2, 4, 4]), (70, 33, (0..200).map(|i| i * 7 % 70).collect())]
+    {
+        let rows: Arc<[u32]> = rows.into();
+        assert_same(
+            [random([size, columns])],
+            |[table]| embedding(table, &rows),
+            |[table]| embedding_reference(table, &rows),
+        );
+    }
 }

@@ -1,7 +1,7 @@
 //! Layers of recurrent cells beside PyTorch's: parity/recurrent.json, made by parity/recurrent.py.
 
 use burn::tensor::{Device, FloatDType, Tensor, TensorData, Tolerance};
-use dozen_kernels::{Cell, Steps, recurrent};
+use dozen_kernels::{Cell, Layer, Parameters, Steps, recurrent};
 use serde_json::Value;
 
 fn device() -> Device {
@@ -66,13 +66,10 @@ fn two_layers_in_both_directions_are_pytorchs() {
                 let state = states.iter().map(|s| s.clone().narrow(0, place, batch)).collect();
                 let share = x.clone().matmul(w.transpose()) + b;
                 recurrent(
-                    cell,
+                    &Layer::new(cell, steps.clone()).reversed(reverse),
                     share,
-                    u.transpose(),
-                    c.squeeze_dim(0),
+                    Parameters { weight: u.transpose(), bias: c.squeeze_dim(0), scale: None },
                     Tensor::cat(state, 0),
-                    &steps,
-                    reverse,
                 )
             });
             lasts.extend(both.each_ref().map(|layer| layer.last.clone()));

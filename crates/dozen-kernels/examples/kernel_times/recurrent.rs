@@ -2,7 +2,7 @@
 //! lengths fall evenly so that FILL percent of the padded rectangle is full.
 
 use burn::tensor::Tensor;
-use dozen_kernels::{Cell, Prefix, Steps, prefix_linear, recurrent, recurrent_reference};
+use dozen_kernels::{Cell, Layer, Parameters, Prefix, Steps, prefix_linear, recurrent, recurrent_reference};
 
 use super::{median, random};
 
@@ -60,7 +60,8 @@ impl Layers {
                 Tensor::zeros([self.cell.states() * self.steps.batch(), self.hidden], &share.device());
             let body = if burn { recurrent_reference } else { recurrent };
             let bias = layer[3].clone().squeeze_dim(0);
-            x = body(self.cell, share, layer[2].clone(), bias, state, &self.steps, false).hidden;
+            let parameters = Parameters { weight: layer[2].clone(), bias, scale: None };
+            x = body(&Layer::new(self.cell, self.steps.clone()), share, parameters, state).hidden;
         }
         x
     }

@@ -37,105 +37,96 @@ mod rows {
     use super::Cell;
     use crate::real::Real;
 
-    /// Some units of one row, on the way forth. All slices of units are of one length; gates lie `hidden` apart.
+    /// One row on the way forth.
     pub(in super::super) struct Forth<'a, E> {
-        /// The hidden state's share of the gates, gate after gate, `stride` apart.
-        pub(in super::super) a: &'a [E],
-        pub(in super::super) stride: usize,
-        /// The input's share, from the first unit of the first gate on.
+        /// The input's and the hidden state's share of the gates, gate after gate.
         pub(in super::super) x: &'a [E],
-        pub(in super::super) hidden: usize,
-        /// What the way back needs: the gates after their functions, from the first unit on.
-        pub(in super::super) gates: &'a mut [E],
-        /// For an LSTM the cell's state, for a GRU `a` of its third gate; else empty.
-        pub(in super::super) extra: &'a mut [E],
-        /// The states: before, and then after.
-        pub(in super::super) h: &'a mut [E],
+        pub(in super::super) a: &'a [E],
+        /// The hidden state before.
+        pub(in super::super) h: &'a [E],
+        /// The cell's state, before and then after; empty unless for an LSTM.
         pub(in super::super) c: &'a mut [E],
+        /// What the way back needs: the gates after their functions, and for an LSTM the cell's state, for a GRU `a` of its third
+        /// gate.
+        pub(in super::super) gates: &'a mut [E],
+        pub(in super::super) extra: &'a mut [E],
+        /// The hidden state after.
         pub(in super::super) y: &'a mut [E],
     }
 
     #[inline(always)]
     pub(in super::super) fn forth<E: Real>(cell: Cell, row: Forth<E>) {
         let units = row.y.len();
-        let gate = |gate: usize| (&row.a[gate * row.stride..][..units], &row.x[gate * row.hidden..][..units]);
-        let (h, y) = (&mut row.h[..units], &mut row.y[..units]);
+        let gate = |gate: usize| (&row.a[gate * units..][..units], &row.x[gate * units..][..units]);
+        let y = &mut row.y[..units];
         match cell {
-            Cell::Tanh | Cell::Relu => {
+            Cell::Tanh => {
                 let (a, x) = gate(0);
-                if cell == Cell::Tanh {
-                    for j in 0..units {
-                        y[j] = (a[j] + x[j]).hyperbolic_tangent();
-                    }
-                } else {
-                    for j in 0..units {
-                        y[j] = (a[j] + x[j]).at_least(E::ZERO);
-                    }
+                for j in 0..units {
+                    y[j] = (a[j] + x[j]).hyperbolic_tangent();
+                }
+            }
+            Cell::Relu => {
+                let (a, x) = gate(0);
+                for j in 0..units {
+                    y[j] = (a[j] + x[j]).at_least(E::ZERO);
                 }
             }
             Cell::Lstm => {
                 let ((ai, xi), (af, xf), (ag, xg), (ao, xo)) = (gate(0), gate(1), gate(2), gate(3));
-                let (i, rest) = row.gates.split_at_mut(row.hidden);
-                let (f, rest) = rest.split_at_mut(row.hidden);
-                let (g, o) = rest.split_at_mut(row.hidden);
-                let (i, f, g, o) = (&mut i[..units], &mut f[..units], &mut g[..units], &mut o[..units]);
+                let (i, rest) = row.gates.split_at_mut(units);
+                let (f, rest) = rest.split_at_mut(units);
+                let (g, o) = rest.split_at_mut(units);
+                let (f, g, o) = (&mut f[..units], &mut g[..units], &mut o[..units]);
                 let (c, kept) = (&mut row.c[..units], &mut row.extra[..units]);
                 for j in 0..units {
                     i[j] = (ai[j] + xi[j]).sigmoid();
-                }
-                for j in 0..units {
-                    f[j] = (af[j] + xf[j]).sigmoid();
-                }
-                for j in 0..units {
                     g[j] = (ag[j] + xg[j]).hyperbolic_tangent();
                 }
                 for j in 0..units {
-                    o[j] = (ao[j] + xo[j]).sigmoid();
-                }
-                for j in 0..units {
+                    f[j] = (af[j] + xf[j]).sigmoid();
                     c[j] = f[j].fused(c[j], i[j] * g[j]);
                     kept[j] = c[j];
-                    y[j] = o[j] * c[j].hyperbolic_tangent();
+                }
+                for j in 0..units {
+                    o[j] = (ao[j] + xo[j]).sigmoid();
+                    y[j] = o[j] * kept[j].hyperbolic_tangent();
                 }
             }
             Cell::Gru => {
                 let ((ar, xr), (az, xz), (an, xn)) = (gate(0), gate(1), gate(2));
-                let (r, rest) = row.gates.split_at_mut(row.hidden);
-                let (z, n) = rest.split_at_mut(row.hidden);
-                let (r, z, n) = (&mut r[..units], &mut z[..units], &mut n[..units]);
-                let kept = &mut row.extra[..units];
+                let (r, rest) = row.gates.split_at_mut(units);
+                let (z, n) = rest.split_at_mut(units);
+                let (n, h) = (&mut n[..units], &row.h[..units]);
+                row.extra[..units].copy_from_slice(an);
                 for j in 0..units {
                     r[j] = (ar[j] + xr[j]).sigmoid();
+                    n[j] = r[j].fused(an[j], xn[j]).hyperbolic_tangent();
                 }
                 for j in 0..units {
                     z[j] = (az[j] + xz[j]).sigmoid();
-                }
-                for j in 0..units {
-                    kept[j] = an[j];
-                    n[j] = r[j].fused(an[j], xn[j]).hyperbolic_tangent();
                     y[j] = z[j].fused(h[j] - n[j], n[j]);
                 }
             }
         }
-        h.copy_from_slice(y);
     }
 
     /// One row on the way back.
     pub(in super::super) struct Back<'a, E> {
-        /// The gradient of this step's hidden state from above.
+        /// The gradient of the hidden state after, and that state.
         pub(in super::super) dy: &'a [E],
-        /// What the way forth kept.
         pub(in super::super) y: &'a [E],
+        /// What the way forth kept.
         pub(in super::super) gates: &'a [E],
         pub(in super::super) extra: &'a [E],
-        /// The states before this step; `c` is empty unless for an LSTM.
+        /// The states before; `c` is empty unless for an LSTM.
         pub(in super::super) h: &'a [E],
         pub(in super::super) c: &'a [E],
-        /// The gradients of the states after this step; then of `c` before it, and of `h` the share that does not go through the
-        /// product.
+        /// Becomes the gradient of the hidden state before, as far as it does not go through the product.
         pub(in super::super) dh: &'a mut [E],
+        /// The gradient of the cell's state, after and then before.
         pub(in super::super) dc: &'a mut [E],
-        /// The gradients of the input's and of the hidden state's share of the gates; the second is empty where they are one.
+        /// The gradients of the input's and of the hidden state's share of the gates; the second is empty where it is not asked for.
         pub(in super::super) dx: &'a mut [E],
         pub(in super::super) da: &'a mut [E],
     }
@@ -143,17 +134,19 @@ mod rows {
     #[inline(always)]
     pub(in super::super) fn back<E: Real>(cell: Cell, row: Back<E>) {
         let units = row.dy.len();
-        let (dy, y, dh) = (row.dy, &row.y[..units], &mut row.dh[..units]);
+        let (d, dh) = (row.dy, &mut row.dh[..units]);
         match cell {
             Cell::Tanh => {
+                let (y, dx) = (&row.y[..units], &mut row.dx[..units]);
                 for j in 0..units {
-                    row.dx[j] = (dy[j] + dh[j]) * (E::ONE - y[j] * y[j]);
+                    dx[j] = d[j] * (E::ONE - y[j] * y[j]);
                 }
                 dh.fill(E::ZERO);
             }
             Cell::Relu => {
+                let (y, dx) = (&row.y[..units], &mut row.dx[..units]);
                 for j in 0..units {
-                    row.dx[j] = if y[j] > E::ZERO { dy[j] + dh[j] } else { E::ZERO };
+                    dx[j] = if y[j] > E::ZERO { d[j] } else { E::ZERO };
                 }
                 dh.fill(E::ZERO);
             }
@@ -167,9 +160,8 @@ mod rows {
                 let (d_o, dc) = (&mut d_o[..units], &mut row.dc[..units]);
                 for j in 0..units {
                     let t = after[j].hyperbolic_tangent();
-                    let d = dy[j] + dh[j];
-                    d_o[j] = d * t * o[j] * (E::ONE - o[j]);
-                    dc[j] = (d * o[j]).fused(E::ONE - t * t, dc[j]);
+                    d_o[j] = d[j] * t * o[j] * (E::ONE - o[j]);
+                    dc[j] = (d[j] * o[j]).fused(E::ONE - t * t, dc[j]);
                 }
                 for j in 0..units {
                     di[j] = dc[j] * g[j] * i[j] * (E::ONE - i[j]);
@@ -187,17 +179,21 @@ mod rows {
                 let (dz, dn) = rest.split_at_mut(units);
                 let dn = &mut dn[..units];
                 for j in 0..units {
-                    let d = dy[j] + dh[j];
-                    dz[j] = d * (h[j] - n[j]) * z[j] * (E::ONE - z[j]);
-                    dn[j] = d * (E::ONE - z[j]) * (E::ONE - n[j] * n[j]);
+                    dz[j] = d[j] * (h[j] - n[j]) * z[j] * (E::ONE - z[j]);
+                    dn[j] = d[j] * (E::ONE - z[j]) * (E::ONE - n[j] * n[j]);
                     dr[j] = dn[j] * a[j] * r[j] * (E::ONE - r[j]);
-                    dh[j] = d * z[j];
+                    dh[j] = d[j] * z[j];
                 }
-                row.da[..2 * units].copy_from_slice(&row.dx[..2 * units]);
-                let (dn, da) = (&row.dx[2 * units..][..units], &mut row.da[2 * units..][..units]);
-                for j in 0..units {
-                    da[j] = dn[j] * r[j];
-                }
+            }
+        }
+        if row.da.is_empty() {
+            return;
+        }
+        row.da.copy_from_slice(row.dx);
+        if cell == Cell::Gru {
+            let (r, da) = (&row.gates[..units], &mut row.da[2 * units..][..units]);
+            for j in 0..units {
+                da[j] *= r[j];
             }
         }
     }

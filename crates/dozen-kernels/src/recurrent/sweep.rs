@@ -3,26 +3,50 @@
 use pulp::{Simd, WithSimd};
 
 use super::cell::{Back, Cell, Forth, back, forth};
-use super::panels::Panels;
-use crate::real::Real;
+use super::panels::{Panels, by_columns};
+use super::{EPSILON, kept::Kept};
+use crate::real::{Real, lane_dot, lane_sum};
 
-/// For each step a sequence of rows, those of some sequences.
+/// For each step the rows of some sequences; or nothing at each.
 pub(super) type ByStep<'a, E> = Vec<&'a [E]>;
 pub(super) type ByStepMut<'a, E> = Vec<&'a mut [E]>;
 
-/// Forth, for some sequences.
-pub(super) struct Forwards<'a, E: Real> {
+/// A row of a matrix, or nothing of nothing.
+#[inline(always)]
+fn row<E>(matrix: &[E], at: usize, columns: usize) -> &[E] {
+    if matrix.is_empty() { matrix } else { &matrix[at * columns..(at + 1) * columns] }
+}
+
+#[inline(always)]
+fn row_mut<E>(matrix: &mut [E], at: usize, columns: usize) -> &mut [E] {
+    if matrix.is_empty() { matrix } else { &mut matrix[at * columns..(at + 1) * columns] }
+}
+
+/// What both sweeps go by.
+#[derive(Clone)]
+pub(super) struct Sweep<'a, E> {
     pub(super) cell: Cell,
     pub(super) hidden: usize,
-    /// The steps in the order in which they are taken.
+    /// The steps in the order in which they are taken on the way forth.
     pub(super) order: &'a [usize],
+    /// Of the weight on the way forth, of its transpose on the way back.
     pub(super) panels: &'a Panels<E>,
+    /// The scale of layer normalisation.
+    pub(super) scale: Option<&'a [E]>,
     pub(super) bias: &'a [E],
+    /// Of the state in the product, or empty.
+    pub(super) factors: &'a [E],
+    /// How much of the old h and c stays, or empty.
+    pub(super) zoneout: [ByStep<'a, E>; 2],
+}
+
+/// Forth, for some sequences.
+pub(super) struct Forwards<'a, E: Real> {
+    pub(super) sweep: Sweep<'a, E>,
     /// The input's share of the gates.
     pub(super) x: ByStep<'a, E>,
     pub(super) y: ByStepMut<'a, E>,
-    pub(super) gates: ByStepMut<'a, E>,
-    pub(super) extra: ByStepMut<'a, E>,
+    pub(super) kept: Kept<ByStepMut<'a, E>>,
     /// The states, before and then after.
     pub(super) h: &'a mut [E],
     pub(super) c: &'a mut [E],
@@ -33,88 +57,126 @@ impl<E: Real> WithSimd for Forwards<'_, E> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let (hidden, gates) = (self.hidden, self.cell.gates());
-        let (tile, row) = (Panels::<E>::tile::<S>(), self.panels.row::<S>());
-        let (width, stride) = (self.panels.width::<S>(), Panels::<E>::stride::<S>());
-        let mut a = vec![E::ZERO; tile * hidden];
-        let mut product = vec![E::ZERO; tile * row];
-        for &step in self.order {
+        let (hidden, panels) = (self.sweep.hidden, self.sweep.panels);
+        let most = self.h.len() / hidden;
+        let mut tiles = vec![E::ZERO; most * hidden];
+        let mut products = vec![E::ZERO; most * panels.stride()];
+        let mut room = Room::new(self.sweep.cell.gates() * hidden, hidden);
+        let start =
+            if self.sweep.scale.is_some() { panels.padded(&[]) } else { panels.padded(self.sweep.bias) };
+        for &step in self.sweep.order {
             let rows = self.y[step].len() / hidden;
-            for first in (0..rows).step_by(tile) {
-                let count = tile.min(rows - first);
-                by_columns(&self.h[first * hidden..][..count * hidden], count, hidden, &mut a);
-                for panel in 0..self.panels.count::<S>() {
-                    self.panels.multiply(simd, panel, &a[..count * hidden], count, &mut product);
-                    let unit = panel * width;
-                    let units = width.min(hidden - unit);
-                    for r in 0..count {
-                        let product = &mut product[r * row..][..row];
-                        for gate in 0..gates {
-                            let bias = &self.bias[gate * hidden + unit..][..units];
-                            let product = &mut product[gate * stride..][..units];
-                            for j in 0..units {
-                                product[j] += bias[j];
-                            }
-                        }
-                        let at = first + r;
-                        let states = at * hidden + unit..at * hidden + unit + units;
-                        let kept = |of: &[E]| if of.is_empty() { 0..0 } else { states.clone() };
-                        let (in_extra, in_c) = (kept(&*self.extra[step]), kept(&*self.c));
-                        let gates_at =
-                            if self.gates[step].is_empty() { 0 } else { at * gates * hidden + unit };
-                        forth(
-                            self.cell,
-                            Forth {
-                                a: product,
-                                stride,
-                                x: &self.x[step][at * gates * hidden + unit..],
-                                hidden,
-                                gates: &mut self.gates[step][gates_at..],
-                                extra: &mut self.extra[step][in_extra],
-                                h: &mut self.h[states.clone()],
-                                c: &mut self.c[in_c],
-                                y: &mut self.y[step][states],
-                            },
-                        );
-                    }
-                }
+            by_columns(simd, &*self.h, rows, hidden, self.sweep.factors, &mut tiles);
+            panels.multiply(simd, &tiles, rows, &start, &mut products);
+            for at in 0..rows {
+                let a = &mut products[at * panels.stride()..][..room.gates.len()];
+                self.row_forth(step, at, a, &mut room);
             }
         }
     }
 }
 
-/// A few rows, column by column.
-#[inline(always)]
-fn by_columns<E: Real>(rows: &[E], count: usize, columns: usize, into: &mut [E]) {
-    for r in 0..count {
-        let row = &rows[r * columns..][..columns];
-        for column in 0..columns {
-            into[column * count + r] = row[column];
-        }
+/// Room for a row of what is not kept.
+struct Room<E> {
+    gates: Vec<E>,
+    normal: Vec<E>,
+    extra: Vec<E>,
+    old: Vec<E>,
+}
+
+impl<E: Real> Room<E> {
+    fn new(gates: usize, hidden: usize) -> Self {
+        let zeros = |count: usize| vec![E::ZERO; count];
+        Self { gates: zeros(gates), normal: zeros(gates), extra: zeros(hidden), old: zeros(hidden) }
     }
+}
+
+impl<E: Real> Forwards<'_, E> {
+    #[inline(always)]
+    fn row_forth(&mut self, step: usize, at: usize, a: &mut [E], room: &mut Room<E>) {
+        let Sweep { cell, hidden, scale, bias, .. } = self.sweep;
+        let depth = a.len();
+        if let Some(scale) = scale {
+            let kept = row_mut(&mut *self.kept.normal[step], at, depth);
+            let normal = if kept.is_empty() { &mut room.normal[..] } else { kept };
+            let inverse = normalize(a, normal, scale, bias);
+            row_mut(&mut *self.kept.inverse[step], at, 1).fill(inverse);
+        }
+        let h = row_mut(self.h, at, hidden);
+        let c = row_mut(self.c, at, hidden);
+        let y = row_mut(&mut *self.y[step], at, hidden);
+        let gates = row_mut(&mut *self.kept.gates[step], at, depth);
+        let gates = if gates.is_empty() { &mut room.gates[..] } else { gates };
+        let extra = row_mut(&mut *self.kept.extra[step], at, hidden);
+        let extra = if extra.is_empty() { &mut room.extra[..] } else { extra };
+        let [stays, cell_stays] = &self.sweep.zoneout;
+        let zoneout = !stays[step].is_empty();
+        if zoneout && !c.is_empty() {
+            room.old.copy_from_slice(c);
+        }
+        let x = row(self.x[step], at, depth);
+        forth(cell, Forth { x, a, h: &*h, c: &mut *c, gates, extra: &mut *extra, y: &mut *y });
+        if zoneout {
+            if cell.gates() == 1 {
+                extra.copy_from_slice(y);
+            }
+            mix(y, h, row(stays[step], at, hidden));
+            if !c.is_empty() {
+                mix(c, &room.old, row(cell_stays[step], at, hidden));
+                let kept = row_mut(&mut *self.kept.cells[step], at, hidden);
+                if !kept.is_empty() {
+                    kept.copy_from_slice(c);
+                }
+            }
+        }
+        h.copy_from_slice(y);
+    }
+}
+
+/// `new += share (old - new)`.
+#[inline(always)]
+fn mix<E: Real>(new: &mut [E], old: &[E], share: &[E]) {
+    let n = new.len();
+    let (old, share) = (&old[..n], &share[..n]);
+    for j in 0..n {
+        new[j] = share[j].fused(old[j] - new[j], new[j]);
+    }
+}
+
+/// A row brought to mean 0 and variance 1, in `normal`; then scaled and shifted, in place; and the inverse of its deviation.
+#[inline(always)]
+pub(super) fn normalize<E: Real>(row: &mut [E], normal: &mut [E], scale: &[E], bias: &[E]) -> E {
+    let n = row.len();
+    let (normal, scale, bias) = (&mut normal[..n], &scale[..n], &bias[..n]);
+    let mean = lane_sum(row) / E::of(n as f64);
+    for j in 0..n {
+        normal[j] = row[j] - mean;
+    }
+    let variance = lane_dot(normal, normal) / E::of(n as f64);
+    let inverse = E::ONE / (variance + E::of(EPSILON)).square_root();
+    for j in 0..n {
+        normal[j] *= inverse;
+        row[j] = normal[j].fused(scale[j], bias[j]);
+    }
+    inverse
 }
 
 /// Back, for some sequences.
 pub(super) struct Backwards<'a, E: Real> {
-    pub(super) cell: Cell,
-    pub(super) hidden: usize,
-    /// The steps in the order in which they were taken.
-    pub(super) order: &'a [usize],
-    /// Of the transposed weight.
-    pub(super) panels: &'a Panels<E>,
+    pub(super) sweep: Sweep<'a, E>,
     pub(super) dy: ByStep<'a, E>,
     pub(super) y: ByStep<'a, E>,
-    pub(super) gates: ByStep<'a, E>,
-    pub(super) extra: ByStep<'a, E>,
+    pub(super) kept: Kept<ByStep<'a, E>>,
     /// The states before the first step.
     pub(super) h: &'a [E],
     pub(super) c: &'a [E],
     /// The gradients of the last states, and then of the first.
     pub(super) dh: &'a mut [E],
     pub(super) dc: &'a mut [E],
+    /// The gradients of the input's share of the gates; where they are others, of the hidden state's share, and of the product.
     pub(super) dx: ByStepMut<'a, E>,
-    /// The gradients of the hidden states' share, where they are others.
     pub(super) da: ByStepMut<'a, E>,
+    pub(super) dp: ByStepMut<'a, E>,
 }
 
 impl<E: Real> WithSimd for Backwards<'_, E> {
@@ -122,33 +184,39 @@ impl<E: Real> WithSimd for Backwards<'_, E> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let hidden = self.hidden;
-        let depth = self.cell.gates() * hidden;
-        let (tile, row) = (Panels::<E>::tile::<S>(), self.panels.row::<S>());
-        let width = self.panels.width::<S>();
-        let mut a = vec![E::ZERO; tile * depth];
-        let mut product = vec![E::ZERO; tile * row];
-        for place in (0..self.order.len()).rev() {
-            let step = self.order[place];
+        let (hidden, panels) = (self.sweep.hidden, self.sweep.panels);
+        let depth = self.sweep.cell.gates() * hidden;
+        let most = self.dh.len() / hidden;
+        let mut tiles = vec![E::ZERO; most * depth];
+        let mut products = vec![E::ZERO; most * panels.stride()];
+        let zeros = panels.padded(&[]);
+        let mut d = vec![E::ZERO; hidden];
+        for place in (0..self.sweep.order.len()).rev() {
+            let step = self.sweep.order[place];
             let rows = self.y[step].len() / hidden;
             for at in 0..rows {
-                self.row_back(place, at);
+                self.row_back(place, at, &mut d);
             }
-            for first in (0..rows).step_by(tile) {
-                let count = tile.min(rows - first);
-                let gradients: &[E] =
-                    if self.da[step].is_empty() { &self.dx[step][..] } else { &self.da[step][..] };
-                by_columns(&gradients[first * depth..][..count * depth], count, depth, &mut a);
-                for panel in 0..self.panels.count::<S>() {
-                    self.panels.multiply(simd, panel, &a[..count * depth], count, &mut product);
-                    let unit = panel * width;
-                    let units = width.min(hidden - unit);
-                    for r in 0..count {
-                        let dh = &mut self.dh[(first + r) * hidden + unit..][..units];
-                        let product = &product[r * row..][..units];
-                        for j in 0..units {
-                            dh[j] += product[j];
-                        }
+            let gradient: &[E] = if !self.dp[step].is_empty() {
+                &*self.dp[step]
+            } else if !self.da[step].is_empty() {
+                &*self.da[step]
+            } else {
+                &*self.dx[step]
+            };
+            by_columns(simd, gradient, rows, depth, &[], &mut tiles);
+            panels.multiply(simd, &tiles, rows, &zeros, &mut products);
+            for at in 0..rows {
+                let (dh, product) =
+                    (row_mut(self.dh, at, hidden), &products[at * panels.stride()..][..hidden]);
+                let factors = row(self.sweep.factors, at, hidden);
+                if factors.is_empty() {
+                    for j in 0..hidden {
+                        dh[j] += product[j];
+                    }
+                } else {
+                    for j in 0..hidden {
+                        dh[j] = product[j].fused(factors[j], dh[j]);
                     }
                 }
             }
@@ -158,42 +226,71 @@ impl<E: Real> WithSimd for Backwards<'_, E> {
 
 impl<E: Real> Backwards<'_, E> {
     #[inline(always)]
-    fn row_back(&mut self, place: usize, at: usize) {
-        let (hidden, step) = (self.hidden, self.order[place]);
-        let depth = self.cell.gates() * hidden;
-        let states = at * hidden..(at + 1) * hidden;
+    fn row_back(&mut self, place: usize, at: usize, d: &mut [E]) {
+        let Sweep { cell, hidden, .. } = self.sweep;
+        let (step, depth) = (self.sweep.order[place], cell.gates() * hidden);
         // The step before is there for this sequence unless it begins here.
-        let before = place.checked_sub(1).map(|place| self.order[place]);
+        let before = place.checked_sub(1).map(|place| self.sweep.order[place]);
         let before = before.filter(|before| self.y[*before].len() >= (at + 1) * hidden);
-        let of = |all: &[&[E]], first: &[E]| -> std::ops::Range<usize> {
-            let whole = before.map_or(first.len(), |before| all[before].len());
-            if whole == 0 { 0..0 } else { states.clone() }
-        };
-        let (in_h, in_c) =
-            (of(&self.y, self.h), if self.cell == Cell::Lstm { of(&self.extra, self.c) } else { 0..0 });
-        let h = &before.map_or(self.h, |before| self.y[before])[in_h];
-        let c =
-            &(if self.cell == Cell::Lstm { before.map_or(self.c, |before| self.extra[before]) } else { &[] })
-                [in_c];
-        let gates = if self.gates[step].is_empty() { &[] } else { &self.gates[step][at * depth..][..depth] };
-        let kept = |of: &[E]| if of.is_empty() { 0..0 } else { states.clone() };
-        let in_extra = kept(self.extra[step]);
-        let in_dc = kept(self.dc);
-        let in_da = if self.da[step].is_empty() { 0..0 } else { at * depth..(at + 1) * depth };
-        back(
-            self.cell,
-            Back {
-                dy: &self.dy[step][states.clone()],
-                y: &self.y[step][states.clone()],
-                gates,
-                extra: &self.extra[step][in_extra],
-                h,
-                c,
-                dh: &mut self.dh[states],
-                dc: &mut self.dc[in_dc],
-                dx: &mut self.dx[step][at * depth..][..depth],
-                da: &mut self.da[step][in_da],
-            },
-        );
+        let [stays, cell_stays] =
+            [&self.sweep.zoneout[0], &self.sweep.zoneout[1]].map(|stays| row(stays[step], at, hidden));
+        let cells = if stays.is_empty() { &self.kept.extra } else { &self.kept.cells };
+        let h = row(before.map_or(self.h, |before| self.y[before]), at, hidden);
+        let c = if cell == Cell::Lstm { before.map_or(self.c, |before| cells[before]) } else { &[] };
+        let dh = row_mut(self.dh, at, hidden);
+        let dc = row_mut(self.dc, at, hidden);
+        let dy = row(self.dy[step], at, hidden);
+        let extra = row(self.kept.extra[step], at, hidden);
+        for j in 0..hidden {
+            d[j] = dy[j] + dh[j];
+        }
+        // What goes past the cell to the old states by zoneout waits here.
+        let (mut past_h, mut past_c) = (Vec::new(), Vec::new());
+        if !stays.is_empty() {
+            past_h = take_share(d, stays);
+            past_c = take_share(dc, cell_stays);
+        }
+        let y = if cell.gates() > 1 || stays.is_empty() { row(self.y[step], at, hidden) } else { extra };
+        let gates = row(self.kept.gates[step], at, depth);
+        let (dx, da) = (row_mut(&mut *self.dx[step], at, depth), row_mut(&mut *self.da[step], at, depth));
+        let c = row(c, at, hidden);
+        back(cell, Back { dy: d, y, gates, extra, h, c, dh: &mut *dh, dc: &mut *dc, dx, da: &mut *da });
+        for (j, past) in past_h.into_iter().enumerate() {
+            dh[j] += past;
+        }
+        for (j, past) in past_c.into_iter().enumerate() {
+            dc[j] += past;
+        }
+        if let Some(scale) = self.sweep.scale {
+            let normal = row(self.kept.normal[step], at, depth);
+            let dp = row_mut(&mut *self.dp[step], at, depth);
+            normalize_back(da, normal, self.kept.inverse[step][at], scale, dp);
+        }
+    }
+}
+
+/// Takes its share off each value, and gives what it took.
+#[inline(always)]
+fn take_share<E: Real>(values: &mut [E], share: &[E]) -> Vec<E> {
+    let mut taken = Vec::with_capacity(values.len());
+    for (value, &share) in values.iter_mut().zip(share) {
+        taken.push(*value * share);
+        *value *= E::ONE - share;
+    }
+    taken
+}
+
+/// The gradient of what [`normalize`] was given.
+#[inline(always)]
+fn normalize_back<E: Real>(dy: &[E], normal: &[E], inverse: E, scale: &[E], into: &mut [E]) {
+    let n = dy.len();
+    let (normal, scale, into) = (&normal[..n], &scale[..n], &mut into[..n]);
+    for j in 0..n {
+        into[j] = dy[j] * scale[j];
+    }
+    let mean = lane_sum(into) / E::of(n as f64);
+    let slope = lane_dot(into, normal) / E::of(n as f64);
+    for j in 0..n {
+        into[j] = (into[j] - mean - normal[j] * slope) * inverse;
     }
 }
