@@ -19,7 +19,7 @@
 //! | [`dropout()`] | dropout whose mask is a function of a seed |
 //! | [`embedding()`] | rows of a table by their numbers |
 //! | [`nade()`] | the running-sum conditionals of NADE |
-//! | [`recurrent()`], `Stepper` | a layer of RNN, LSTM or GRU over sequences of any lengths; the same one step at a time |
+//! | [`recurrent()`], `Stepper`, `PackedLinear` | a layer of RNN, LSTM or GRU over sequences of any lengths; the same one step at a time |
 //! | [`softmax()`], [`log_softmax`], [`cross_entropy`] | over rows, in one or two passes |
 //! | [`adam_step`], [`sgd_step`], [`rms_prop_step`], [`moving_average`] | one step on one parameter, in one pass |
 //!
@@ -65,9 +65,9 @@ pub use nade::{NadeSteps, nade, nade_reference};
 pub use optimizer::{AdamStep, adam_step, moving_average, rms_prop_step, sgd_step};
 pub use prefix_linear::{Prefix, prefix_linear, prefix_linear_activate, prefix_linear_reference};
 pub use real::dot;
-#[cfg(feature = "flex")]
-pub use recurrent::Stepper;
 pub use recurrent::{Cell, Layer, Parameters, Recurrence, Steps, recurrent, recurrent_reference};
+#[cfg(feature = "flex")]
+pub use recurrent::{PackedLinear, Stepper};
 pub use reduce::sum;
 pub use softmax::{cross_entropy, cross_entropy_reference, log_softmax, softmax};
 

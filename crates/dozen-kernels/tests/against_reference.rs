@@ -574,3 +574,20 @@ fn embedding_takes_rows_and_adds_their_gradients() {
         );
     }
 }
+
+#[test]
+fn a_packed_linear_layer_is_a_product() {
+    for (inputs, outputs, rows) in [(3, 5, 1), (70, 130, 8), (1, 64, 13)] {
+        let number = |i: usize| (i * 37 % 101) as f32 / 50.0 - 1.0;
+        let weight: Vec<f32> = (0..inputs * outputs).map(number).collect();
+        let bias: Vec<f32> = (0..outputs).map(|i| number(i + 7)).collect();
+        let x: Vec<f32> = (0..rows * inputs).map(|i| number(i + 3)).collect();
+        let mut y = vec![0.0; rows * outputs];
+        PackedLinear::new(&weight, &bias).apply(&x, &mut y);
+        for (at, y) in y.iter().enumerate() {
+            let (row, column) = (at / outputs, at % outputs);
+            let sum: f32 = (0..inputs).map(|i| x[row * inputs + i] * weight[i * outputs + column]).sum();
+            assert!((sum + bias[column] - y).abs() < 1e-4);
+        }
+    }
+}

@@ -3,6 +3,9 @@
 use std::path::Path;
 
 use burn::tensor::Device;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 
 use crate::Error;
 
@@ -22,6 +25,14 @@ pub struct StepContext {
 
 /// One or several networks that learn together from numbered rows.
 pub trait Learner {
+    /// The rows of each step of an epoch: all rows, shuffled. A learner whose rows follow on each other, or are best taken
+    /// with their like, has batches of its own.
+    fn batches(&self, rows: usize, batch_size: usize, seed: u64) -> Vec<Vec<usize>> {
+        let mut order: Vec<usize> = (0..rows).collect();
+        order.shuffle(&mut StdRng::seed_from_u64(seed));
+        order.chunks(batch_size).map(<[usize]>::to_vec).collect()
+    }
+
     /// One optimisation step on these rows; returns the terms of the loss, averaged over them.
     fn step(&mut self, rows: &[usize], context: StepContext) -> Terms;
 

@@ -2,9 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use rand::SeedableRng;
-use rand::rngs::StdRng;
-use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use crate::run_folder::{read_json, write_json};
@@ -146,11 +143,10 @@ impl Loop<'_> {
 
     fn epoch(&mut self, learner: &mut impl Learner, progress: Progress) -> Result<(), Error> {
         let epoch = self.state.history.epochs.len() as u64;
-        let mut order: Vec<usize> = (0..self.rows).collect();
-        order.shuffle(&mut StdRng::seed_from_u64(mix(self.config.seed, epoch)));
+        let seed = mix(self.config.seed, epoch);
+        let batches = learner.batches(self.rows, self.config.batch_size.max(1), seed);
         let title = format!("epoch {}/{}", epoch + 1, self.config.epochs);
         let mut meter = progress.start(&title, "rows", self.rows as u64, self.state.rows as u64);
-        let batches: Vec<&[usize]> = order.chunks(self.config.batch_size.max(1)).collect();
         let best = self.state.history.best_value();
         for batch in &batches[self.state.batch..] {
             let terms = learner.step(batch, self.context(epoch, batches.len(), learner));

@@ -104,7 +104,8 @@ impl ModuleMapper for Loader<'_> {
     }
 }
 
-pub(crate) fn write_tensors(path: &Path, tensors: &[(String, TensorData)]) -> Result<(), Error> {
+/// Writes named tensors, under a temporary name first.
+pub fn write_tensors(path: &Path, tensors: &[(String, TensorData)]) -> Result<(), Error> {
     let views = tensors.iter().map(|(name, data)| {
         let dtype = if data.dtype() == DType::F64 { Dtype::F64 } else { Dtype::F32 };
         let view = TensorView::new(dtype, data.shape().to_vec(), data.as_bytes());
@@ -116,7 +117,11 @@ pub(crate) fn write_tensors(path: &Path, tensors: &[(String, TensorData)]) -> Re
     std::fs::rename(&temporary, path).map_err(failed)
 }
 
-pub(crate) fn read_tensors(path: &Path) -> Result<HashMap<String, TensorData>, Error> {
+/// Reads the named tensors of a safetensors file.
+///
+/// # Errors
+/// When the file is broken, or holds other types than F32 and F64.
+pub fn read_tensors(path: &Path) -> Result<HashMap<String, TensorData>, Error> {
     let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|e| Error::folder(path, format!("is not a whole safetensors file: {e}")))?;

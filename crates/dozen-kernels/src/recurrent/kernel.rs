@@ -40,6 +40,7 @@ pub(super) trait RecurrentOps: Backend {
         setting: Setting,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
     /// The gradients of `x`, `weight`, `bias`, `scale` and `state`.
+    #[expect(clippy::type_complexity, reason = "the extension's macro reads the tuple")]
     fn recurrent_gradients(
         output_gradient: FloatTensor<Self>,
         output: FloatTensor<Self>,
@@ -407,7 +408,8 @@ impl<B: RecurrentOps, C: CheckpointStrategy> RecurrentOps for Autodiff<B, C> {
         let prepared = RecurrentBackward.prepare::<C>(nodes).compute_bound().stateful();
         let keep = matches!(prepared, OpsKind::Tracked(_));
         let setting = Setting { keep, ..setting };
-        let [x, weight, bias, scale, state] = [x, weight, bias, scale, state].map(|t| t.into_primitive());
+        let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
+        let (scale, state) = (scale.into_primitive(), state.into_primitive());
         let (y, kept) = B::recurrent(x, weight.clone(), bias, scale.clone(), state.clone(), setting.clone());
         let y = match prepared {
             OpsKind::Tracked(prep) => {

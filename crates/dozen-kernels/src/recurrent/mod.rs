@@ -19,7 +19,7 @@ use burn::tensor::{Tensor, TensorData, activation};
 
 pub use cell::Cell;
 #[cfg(feature = "flex")]
-pub use stepper::Stepper;
+pub use stepper::{PackedLinear, Stepper};
 
 /// How sequences of different lengths lie in a matrix without padding: all first steps, then all second steps and so on, the
 /// longest sequence first at each step, as PyTorch's `PackedSequence` lays them.

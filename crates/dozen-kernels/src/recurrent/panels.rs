@@ -58,6 +58,11 @@ impl<E: Real> Panels<E> {
         Self { values, depth, columns, width }
     }
 
+    /// Rows of the matrix.
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+
     /// How far apart the rows of a product are: the columns, and what is left of the last panel.
     pub(super) fn stride(&self) -> usize {
         self.columns.next_multiple_of(self.width)

@@ -65,6 +65,62 @@ impl Stepper {
     }
 }
 
+/// A linear layer on the CPU for a few rows at a time, its weight packed once.
+#[derive(Debug)]
+pub struct PackedLinear {
+    panels: Panels<f32>,
+    bias: Vec<f32>,
+    outputs: usize,
+    tiles: Vec<f32>,
+    products: Vec<f32>,
+}
+
+impl PackedLinear {
+    /// Of `[inputs, outputs]` and `[outputs]`.
+    ///
+    /// # Panics
+    /// When the weight's length is no multiple of the bias's.
+    pub fn new(weight: &[f32], bias: &[f32]) -> Self {
+        assert_eq!(weight.len() % bias.len().max(1), 0, "the shapes of weight and bias");
+        let panels = Panels::new(weight, bias.len());
+        let bias_padded = panels.padded(bias);
+        Self { panels, bias: bias_padded, outputs: bias.len(), tiles: Vec::new(), products: Vec::new() }
+    }
+
+    /// `y = x W + b`: `[rows, inputs] -> [rows, outputs]`.
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    pub fn apply(&mut self, x: &[f32], y: &mut [f32]) {
+        let rows = y.len() / self.outputs.max(1);
+        assert_eq!(x.len(), rows * self.panels.depth(), "the inputs of a linear layer");
+        self.tiles.resize(x.len(), 0.0);
+        self.products.resize(rows * self.panels.stride(), 0.0);
+        architecture().dispatch(Apply { linear: self, x, rows });
+        let stride = self.panels.stride();
+        for (row, y) in y.chunks_exact_mut(self.outputs).enumerate() {
+            y.copy_from_slice(&self.products[row * stride..][..self.outputs]);
+        }
+    }
+}
+
+struct Apply<'a> {
+    linear: &'a mut PackedLinear,
+    x: &'a [f32],
+    rows: usize,
+}
+
+impl WithSimd for Apply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let PackedLinear { panels, bias, tiles, products, .. } = self.linear;
+        by_columns(simd, self.x, self.rows, panels.depth(), &[], tiles);
+        panels.multiply(simd, tiles, self.rows, bias, products);
+    }
+}
+
 struct Step<'a> {
     stepper: &'a mut Stepper,
     x: &'a [f32],
