@@ -24,6 +24,7 @@ mod fingerprint;
 mod idx;
 pub mod make;
 mod make_graph;
+mod make_sequence;
 mod make_text;
 mod matrix;
 mod npy;

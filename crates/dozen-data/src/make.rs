@@ -9,6 +9,7 @@ use rand_distr::{Distribution, StandardNormal};
 use crate::{Column, Table, Values};
 
 pub use crate::make_graph::{GraphKind, graph};
+pub use crate::make_sequence::{Reber, is_reber, parity, reber, series, tagged};
 pub use crate::make_text::{MadeText, text};
 
 /// A made table and what is exactly true of the distribution that it was drawn from.

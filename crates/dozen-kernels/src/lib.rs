@@ -27,6 +27,8 @@
 //!
 //! `f32` runs fast (SIMD chosen at run time); `f64` runs right, and is what gradients are tested in.
 
+#![cfg_attr(not(feature = "flex"), allow(dead_code, reason = "most kernels serve the CPU backend only"))]
+
 mod activation;
 mod batch_norm;
 mod bernoulli;
@@ -47,7 +49,6 @@ mod real;
 mod recurrent;
 mod reduce;
 mod softmax;
-#[cfg(feature = "flex")]
 mod vector;
 
 pub use activation::{Activation, activate, activate_reference};
@@ -65,9 +66,9 @@ pub use nade::{NadeSteps, nade, nade_reference};
 pub use optimizer::{AdamStep, adam_step, moving_average, rms_prop_step, sgd_step};
 pub use prefix_linear::{Prefix, prefix_linear, prefix_linear_activate, prefix_linear_reference};
 pub use real::dot;
-pub use recurrent::{Cell, Layer, Parameters, Recurrence, Steps, recurrent, recurrent_reference};
-#[cfg(feature = "flex")]
-pub use recurrent::{PackedLinear, Stepper};
+pub use recurrent::{
+    Cell, Layer, PackedLinear, Parameters, Recurrence, Stepper, Steps, recurrent, recurrent_reference,
+};
 pub use reduce::sum;
 pub use softmax::{cross_entropy, cross_entropy_reference, log_softmax, softmax};
 

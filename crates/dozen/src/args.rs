@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use dozen::nn::{Progress, choose_device};
 
 use crate::commands::{
-    autoregressive, compare, completions, graph, info, make, tokenizer, tour, transport, word2vec,
+    autoregressive, compare, completions, graph, info, make, rnn, tokenizer, tour, transport, word2vec,
 };
 use crate::output::Failure;
 
@@ -39,6 +39,9 @@ pub(crate) enum Command {
     /// Word vectors: skip-gram and CBOW, phrases, neighbours, analogies, every file format
     #[command(subcommand)]
     Word2vec(word2vec::Command),
+    /// Recurrent networks: language models, classifiers, taggers and forecasts
+    #[command(subcommand)]
+    Rnn(rnn::Command),
     /// Are two tables from one distribution, and where do they differ?
     Compare(compare::Arguments),
     /// Every family on data it makes itself, in one report

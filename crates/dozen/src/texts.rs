@@ -24,6 +24,11 @@ pub(crate) struct Texts {
 const BLOCK: usize = 1 << 25;
 
 impl Texts {
+    /// These files, texts in this field or column.
+    pub(crate) fn of(files: Vec<String>, field: &str) -> Self {
+        Self { files, field: field.to_owned() }
+    }
+
     /// Each file by name: folders are looked through, in the order of their names.
     pub(crate) fn files(&self) -> Result<Vec<String>, Failure> {
         if self.files.is_empty() {

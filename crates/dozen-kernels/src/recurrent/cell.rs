@@ -30,9 +30,9 @@ impl Cell {
 }
 
 #[cfg(feature = "flex")]
-pub(super) use rows::{Back, Forth, back, forth};
+pub(super) use rows::{Back, back};
+pub(super) use rows::{Forth, forth};
 
-#[cfg(feature = "flex")]
 mod rows {
     use super::Cell;
     use crate::real::Real;

@@ -1,5 +1,7 @@
 //! The layer on the CPU, with its backward: back-propagation through time (Rumelhart, Hinton and Williams 1986; Werbos 1990).
 
+#![expect(clippy::type_complexity, reason = "Burn's macro wants its tuples written out")]
+
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -40,7 +42,6 @@ pub(super) trait RecurrentOps: Backend {
         setting: Setting,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
     /// The gradients of `x`, `weight`, `bias`, `scale` and `state`.
-    #[expect(clippy::type_complexity, reason = "the extension's macro reads the tuple")]
     fn recurrent_gradients(
         output_gradient: FloatTensor<Self>,
         output: FloatTensor<Self>,

@@ -5,20 +5,17 @@ mod cell;
 mod kept;
 #[cfg(feature = "flex")]
 mod kernel;
-#[cfg(feature = "flex")]
+mod normal;
 mod panels;
+mod stepper;
 #[cfg(feature = "flex")]
 mod sweep;
-
-#[cfg(feature = "flex")]
-mod stepper;
 
 use std::sync::Arc;
 
 use burn::tensor::{Tensor, TensorData, activation};
 
 pub use cell::Cell;
-#[cfg(feature = "flex")]
 pub use stepper::{PackedLinear, Stepper};
 
 /// How sequences of different lengths lie in a matrix without padding: all first steps, then all second steps and so on, the

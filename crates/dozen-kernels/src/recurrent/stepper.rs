@@ -4,8 +4,8 @@ use pulp::{Simd, WithSimd};
 
 use super::Cell;
 use super::cell::{Forth, forth};
+use super::normal::normalize;
 use super::panels::{Panels, by_columns};
-use super::sweep::normalize;
 use crate::real::architecture;
 
 /// A layer on the CPU that takes one step of some sequences at a time; see [`recurrent`](super::recurrent) for what it computes.
@@ -85,6 +85,16 @@ impl PackedLinear {
         let panels = Panels::new(weight, bias.len());
         let bias_padded = panels.padded(bias);
         Self { panels, bias: bias_padded, outputs: bias.len(), tiles: Vec::new(), products: Vec::new() }
+    }
+
+    /// The number of inputs.
+    pub fn inputs(&self) -> usize {
+        self.panels.depth()
+    }
+
+    /// The number of outputs.
+    pub fn outputs(&self) -> usize {
+        self.outputs
     }
 
     /// `y = x W + b`: `[rows, inputs] -> [rows, outputs]`.

@@ -3,9 +3,10 @@
 use pulp::{Simd, WithSimd};
 
 use super::cell::{Back, Cell, Forth, back, forth};
+use super::kept::Kept;
+use super::normal::{normalize, normalize_back};
 use super::panels::{Panels, by_columns};
-use super::{EPSILON, kept::Kept};
-use crate::real::{Real, lane_dot, lane_sum};
+use crate::real::Real;
 
 /// For each step the rows of some sequences; or nothing at each.
 pub(super) type ByStep<'a, E> = Vec<&'a [E]>;
@@ -143,24 +144,6 @@ fn mix<E: Real>(new: &mut [E], old: &[E], share: &[E]) {
     }
 }
 
-/// A row brought to mean 0 and variance 1, in `normal`; then scaled and shifted, in place; and the inverse of its deviation.
-#[inline(always)]
-pub(super) fn normalize<E: Real>(row: &mut [E], normal: &mut [E], scale: &[E], bias: &[E]) -> E {
-    let n = row.len();
-    let (normal, scale, bias) = (&mut normal[..n], &scale[..n], &bias[..n]);
-    let mean = lane_sum(row) / E::of(n as f64);
-    for j in 0..n {
-        normal[j] = row[j] - mean;
-    }
-    let variance = lane_dot(normal, normal) / E::of(n as f64);
-    let inverse = E::ONE / (variance + E::of(EPSILON)).square_root();
-    for j in 0..n {
-        normal[j] *= inverse;
-        row[j] = normal[j].fused(scale[j], bias[j]);
-    }
-    inverse
-}
-
 /// Back, for some sequences.
 pub(super) struct Backwards<'a, E: Real> {
     pub(super) sweep: Sweep<'a, E>,
@@ -278,19 +261,4 @@ fn take_share<E: Real>(values: &mut [E], share: &[E]) -> Vec<E> {
         *value *= E::ONE - share;
     }
     taken
-}
-
-/// The gradient of what [`normalize`] was given.
-#[inline(always)]
-fn normalize_back<E: Real>(dy: &[E], normal: &[E], inverse: E, scale: &[E], into: &mut [E]) {
-    let n = dy.len();
-    let (normal, scale, into) = (&normal[..n], &scale[..n], &mut into[..n]);
-    for j in 0..n {
-        into[j] = dy[j] * scale[j];
-    }
-    let mean = lane_sum(into) / E::of(n as f64);
-    let slope = lane_dot(into, normal) / E::of(n as f64);
-    for j in 0..n {
-        into[j] = (into[j] - mean - normal[j] * slope) * inverse;
-    }
 }

@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     /// Rows to draw
     #[arg(short = 'n', long, default_value_t = 10_000, value_name = "N")]
     rows: usize,
-    /// Bits to a row, for binary-tree
+    /// Bits to a row, for binary-tree; at most, for parity
     #[arg(long, default_value_t = 16, value_name = "N")]
     columns: usize,
     /// The shape, for graph
@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     /// Stems of words, for text
     #[arg(long, default_value_t = 200, value_name = "N")]
     stems: usize,
-    /// The file to write: .csv, .tsv, .parquet or .npy; text for text
+    /// The file to write: .csv, .tsv, .parquet or .npy; text for text, reber and tagged
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
@@ -55,6 +55,14 @@ enum Kind {
     Blobs,
     /// Edges u, v with weights uniform in [0, 1)
     Graph,
+    /// Strings of Reber's grammar, one a line; their exact entropy is printed
+    Reber,
+    /// Rows of bits, and whether an odd number of them are ones
+    Parity,
+    /// Words with their parts of speech, for taggers
+    Tagged,
+    /// Two noisy waves, for forecasts
+    Series,
     /// Sentences of a made language; files of its analogies and likenesses are written beside it
     Text,
 }
@@ -90,6 +98,13 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     let seed = context.seed();
     let Made { table, truth } = match kind {
         Kind::Text => return text(arguments, context),
+        Kind::Reber => {
+            let made = make::reber(*rows, seed);
+            return plain(arguments, &made.text, Some(made.nats_per_character), context);
+        }
+        Kind::Tagged => return plain(arguments, &make::tagged(*rows, seed), None, context),
+        Kind::Parity => Made { table: make::parity(*rows, *columns, seed), truth: Vec::new() },
+        Kind::Series => Made { table: make::series(*rows, seed), truth: Vec::new() },
         Kind::BinaryTree => make::binary_tree(*rows, *columns, seed),
         Kind::TwoMoons => make::two_moons(*rows, seed),
         Kind::Checkerboard => make::checkerboard(*rows, seed),
@@ -105,6 +120,21 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     for (name, value) in truth {
         json[name] = value.into();
         lines.push(format!("{}: {value:.6} exactly", name.replace('_', " ")));
+    }
+    Results::new(json).lines(lines).print(context.json());
+    Ok(())
+}
+
+/// Writes text as it is.
+fn plain(arguments: &Arguments, text: &str, nats: Option<f64>, context: &Context) -> Result<(), Failure> {
+    let out = &arguments.out;
+    std::fs::write(out, text).map_err(|error| DataError::write(out, error))?;
+    let out = out.display().to_string();
+    let mut lines = vec![format!("{} of them in {out}", arguments.rows)];
+    let mut json = json!({ "rows": arguments.rows, "out": out });
+    if let Some(nats) = nats {
+        json["nats_per_character"] = nats.into();
+        lines.push(format!("nats a character: {nats:.6} exactly"));
     }
     Results::new(json).lines(lines).print(context.json());
     Ok(())

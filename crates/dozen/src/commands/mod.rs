@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod graph;
 pub(crate) mod info;
 pub(crate) mod make;
+pub(crate) mod rnn;
 pub(crate) mod tokenizer;
 pub(crate) mod tour;
 pub(crate) mod transport;

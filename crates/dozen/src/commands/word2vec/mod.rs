@@ -18,6 +18,7 @@ use clap::Subcommand;
 use crate::args::Context;
 use crate::output::Failure;
 
+pub(crate) use model::open as open_vectors;
 pub(crate) use tour::tour;
 
 #[derive(Subcommand, Debug)]

@@ -74,7 +74,7 @@ pub(super) fn write_parameters(path: &Path, parameters: &Parameters) -> Result<(
 }
 
 /// Opens a model folder or a file.
-pub(super) fn open(path: &Path, context: &Context) -> Result<WordVectors, Failure> {
+pub(crate) fn open(path: &Path, context: &Context) -> Result<WordVectors, Failure> {
     if path.is_dir() || !path.exists() {
         return Model::open(path)?.vectors();
     }

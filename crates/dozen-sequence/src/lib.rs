@@ -1,0 +1,41 @@
+//! Recurrent networks: RNN, LSTM and GRU as language models, classifiers, taggers and forecasts.
+//!
+//! A [`Network`](network::Network) is an embedding, recurrent layers on the fused kernel of `dozen-kernels`, and a head. Sequences of any lengths go
+//! through it packed, without padding. [`train_model`] trains one for a [`Task`]; [`Model`] is what comes out. [`bptt`] is the
+//! back-propagation through time of the plain cell by hand, to read.
+
+pub mod bptt;
+mod config;
+mod examples;
+mod forecast;
+mod generate;
+mod language;
+mod learner;
+mod model;
+pub mod network;
+mod onnx;
+mod pytorch;
+mod report;
+mod units;
+
+pub use config::{CellKind, Config, DropoutConfig, NetworkConfig, SeriesColumn, Task};
+pub use examples::{Confusion, Example, Target, evaluate_examples, predict_classes, predict_tags};
+pub use forecast::{ColumnErrors, ForecastErrors, evaluate_forecast, forecast, standardize, windows};
+pub use generate::{Generator, Sampling};
+pub use language::{Cache, LanguageEvaluation, evaluate_language};
+pub use learner::{Data, TrainRequest, train_model};
+pub use model::{Model, Sequence};
+pub use onnx::export_onnx;
+pub use pytorch::{export_pytorch, import_pytorch};
+pub use report::{Shown, training_report};
+pub use units::{END_OF_LINE, TextStream, UNKNOWN, UnitKind, Units};
+
+use burn::tensor::Tensor;
+
+/// The name of this family in a model folder.
+pub const FAMILY: &str = "rnn";
+
+/// A tensor's values, row by row.
+pub(crate) fn host<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
+    tensor.clone().into_data().convert::<f32>().try_to_vec().expect("a tensor of floats")
+}

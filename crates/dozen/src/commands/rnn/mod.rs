@@ -1,0 +1,45 @@
+//! `dozen rnn ...`.
+
+mod convert;
+mod data;
+mod eval;
+mod generate;
+mod predict;
+mod shape;
+mod tour;
+mod train;
+
+use clap::Subcommand;
+
+use crate::args::Context;
+use crate::output::Failure;
+
+pub(crate) use tour::tour;
+
+/// What to do with recurrent networks.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Train a language model, a classifier, a tagger or a forecaster
+    Train(Box<train::Train>),
+    /// How well held-out data are predicted
+    Eval(eval::Arguments),
+    /// Let a language model write
+    Generate(generate::Arguments),
+    /// Labels of texts, tags of words, or the next rows of a table
+    Predict(predict::Arguments),
+    /// Make a model of a PyTorch state_dict in a safetensors file
+    Import(convert::Import),
+    /// Write a model for PyTorch or as ONNX
+    Export(convert::Export),
+}
+
+pub(crate) fn run(command: Command, context: &Context) -> Result<(), Failure> {
+    match command {
+        Command::Train(arguments) => train::run(&arguments, context),
+        Command::Eval(arguments) => eval::run(&arguments, context),
+        Command::Generate(arguments) => generate::run(&arguments, context),
+        Command::Predict(arguments) => predict::run(&arguments, context),
+        Command::Import(arguments) => convert::import(&arguments, context),
+        Command::Export(arguments) => convert::export(&arguments, context),
+    }
+}
