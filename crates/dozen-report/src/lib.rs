@@ -16,4 +16,4 @@ mod html;
 mod plot;
 
 pub use html::{Report, Section, Table, escape};
-pub use plot::{BarPlot, LinePlot, PixelGrid, ScatterPlot};
+pub use plot::{BarPlot, LinePlot, PixelGrid, ScatterPlot, standalone};

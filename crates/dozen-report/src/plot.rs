@@ -94,6 +94,20 @@ impl LinePlot {
     }
 }
 
+/// A plot with the page's light palette in it and a white ground, to stand by itself.
+pub fn standalone(svg: &str) -> String {
+    let color = |name: &str| -> &str {
+        let style = include_str!("report.css");
+        let found = style.split_once(&format!("--{name}:")).map(|(_, rest)| rest);
+        found.and_then(|rest| rest.split([';', '}']).next()).unwrap_or("black")
+    };
+    let mut svg = svg.replace("#010101", color("line")).replace("#020202", color("soft"));
+    for series in 1..=SERIES.len() {
+        svg = svg.replace(&format!("#01000{series}"), color(&format!("s{series}")));
+    }
+    svg.replacen(">\n", ">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n", 1)
+}
+
 /// Points in the plane, in groups; from the ninth on colours come again.
 #[derive(Clone, Debug)]
 pub struct ScatterPlot {
@@ -369,6 +383,18 @@ mod tests {
         for expected in ["train", "baseline", "epoch", "#010001", "#010002"] {
             assert!(svg.contains(expected), "{expected} is missing");
         }
+    }
+
+    #[test]
+    fn a_plot_by_itself_has_colours() {
+        let svg =
+            standalone(&LinePlot::new("Loss", "epoch", "nats").line("a", vec![(1.0, 3.0), (2.0, 2.0)]).svg());
+        assert!(
+            svg.contains("#2463c4")
+                && svg.contains("fill=\"white\"")
+                && !svg.contains("#0100")
+                && !svg.contains("#0202")
+        );
     }
 
     #[test]

@@ -61,13 +61,8 @@ impl Labelled {
     pub(super) fn read(file: &str, text: &str, label: &str) -> Result<Self, Failure> {
         let table = read_columns(file, &[text, label])?;
         let column = |name: &str| -> Result<Vec<String>, Failure> {
-            let column = table.column(name).ok_or_else(|| {
-                let names: Vec<&str> = table.columns().iter().map(|column| column.name.as_str()).collect();
-                Failure::request(format!(
-                    "{file} has no column `{name}`, only {}; name it with --text-column or --label-column",
-                    names.join(", ")
-                ))
-            })?;
+            let missing = || Failure::request(format!("{file} has no column `{name}`"));
+            let column = table.column(name).ok_or_else(missing)?;
             Ok((0..table.rows()).map(|row| column.values.text(row)).collect())
         };
         Ok(Self { texts: column(text)?, labels: column(label)?, file: file.to_owned() })

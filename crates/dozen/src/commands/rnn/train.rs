@@ -27,7 +27,7 @@ use crate::training::{self, TrainingArguments};
     mut_arg("rate", |a| a.default_value("0.004")),
     mut_arg("decay", |a| a.default_value("cosine")),
     mut_arg("clip_norm", |a| a.default_value("1")),
-    mut_arg("patience", |a| a.default_value("5"))
+    mut_arg("patience", |a| a.default_value("0"))
 )]
 pub(crate) struct Train {
     /// Text files or folders; for classify a table; for tag lines of a word and its label; for forecast a table of numbers
