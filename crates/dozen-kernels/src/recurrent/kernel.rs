@@ -189,15 +189,31 @@ impl<E: Real> Constants<E> {
         Self { factors: converted(&layer.state_factors), zoneout: converted(&layer.zoneout) }
     }
 
-    /// What each group's sweep goes by.
-    fn sweeps<'a>(&'a self, layer: &Layer, groups: &[Group], whole: &Sweep<'a, E>) -> Vec<Sweep<'a, E>> {
-        let hidden = whole.hidden;
+    /// What each group's sweep goes by; `affine` is the scale of layer normalisation and the bias.
+    fn sweeps<'a>(
+        &'a self,
+        layer: &Layer,
+        hidden: usize,
+        (order, panels): (&'a [usize], &'a Panels<E>),
+        (scale, bias): (Option<&'a [E]>, &'a [E]),
+        groups: &[Group],
+    ) -> Vec<Sweep<'a, E>> {
         let (h, c) = self.zoneout.split_at(self.zoneout.len().min(layer.steps.rows() * hidden));
         let parts = split_states(&self.factors, hidden, groups)
             .into_iter()
             .zip(layer.split(h, hidden, groups))
             .zip(layer.split(c, hidden, groups));
-        parts.map(|((factors, h), c)| Sweep { factors, zoneout: [h, c], ..whole.clone() }).collect()
+        let sweep = |((factors, h), c)| Sweep {
+            cell: layer.cell,
+            hidden,
+            order,
+            panels,
+            scale,
+            bias,
+            factors,
+            zoneout: [h, c],
+        };
+        parts.map(sweep).collect()
     }
 }
 
@@ -216,16 +232,8 @@ fn forward<E: Real>(
     let mut states = elements::<E>(state).to_vec();
     let groups = layer.groups(hidden * depth);
     let constants = Constants::of(layer);
-    let whole = Sweep {
-        cell: *cell,
-        hidden,
-        order: &order,
-        panels: &panels,
-        scale: normalized.then(|| elements::<E>(scale)),
-        bias: elements(bias),
-        factors: &[],
-        zoneout: [Vec::new(), Vec::new()],
-    };
+    let affine = (normalized.then(|| elements::<E>(scale)), elements::<E>(bias));
+    let sweeps = constants.sweeps(layer, hidden, (&order, &panels), affine, &groups);
     let (h, c) = states.split_at_mut(batch * hidden);
     let Kept { gates, extra, cells, normal, inverse } = columns.split_mut(rows, &mut kept);
     let split = |values, columns| layer.split_mut(values, columns, &groups);
@@ -237,7 +245,7 @@ fn forward<E: Real>(
         inverse: split(inverse, 1),
     };
     let parts = layer.split(elements(x), depth, &groups).into_iter();
-    let parts = parts.zip(constants.sweeps(layer, &groups, &whole));
+    let parts = parts.zip(sweeps);
     let parts = parts.zip(layer.split_mut(&mut both, hidden, &groups)).zip(kept_parts.by_group());
     let parts = parts.zip(split_states_mut(h, hidden, &groups)).zip(split_states_mut(c, hidden, &groups));
     let work: Vec<Forwards<E>> =
@@ -263,16 +271,8 @@ fn backward<E: Real>(
     let (mut dx, mut da, mut dp) = (some(true), some(*normalized || *cell == Cell::Gru), some(*normalized));
     let groups = layer.groups(hidden * depth);
     let constants = Constants::of(layer);
-    let whole = Sweep {
-        cell: *cell,
-        hidden,
-        order: &order,
-        panels: &panels,
-        scale: normalized.then(|| elements::<E>(scale)),
-        bias: &[],
-        factors: &[],
-        zoneout: [Vec::new(), Vec::new()],
-    };
+    let affine = (normalized.then(|| elements::<E>(scale)), &[][..]);
+    let sweeps = constants.sweeps(layer, hidden, (&order, &panels), affine, &groups);
     let kept = Kept::columns(layer, hidden, *normalized).split(rows, elements::<E>(kept));
     {
         let (dh, dc) = d_states.split_at_mut(batch * hidden);
@@ -286,7 +286,7 @@ fn backward<E: Real>(
             inverse: split(kept.inverse, 1),
         };
         let parts = split(&dy[..rows * hidden], hidden).into_iter().zip(split(&y[..rows * hidden], hidden));
-        let parts = parts.zip(constants.sweeps(layer, &groups, &whole)).zip(kept_parts.by_group());
+        let parts = parts.zip(sweeps).zip(kept_parts.by_group());
         let parts = parts.zip(split_states(h, hidden, &groups)).zip(split_states(c, hidden, &groups));
         let parts =
             parts.zip(split_states_mut(dh, hidden, &groups)).zip(split_states_mut(dc, hidden, &groups));

@@ -24,7 +24,6 @@ fn row_mut<E>(matrix: &mut [E], at: usize, columns: usize) -> &mut [E] {
 }
 
 /// What both sweeps go by.
-#[derive(Clone)]
 pub(super) struct Sweep<'a, E> {
     pub(super) cell: Cell,
     pub(super) hidden: usize,

@@ -35,8 +35,8 @@ pub(super) struct Shape {
     /// Learn the state before the first step
     #[arg(long)]
     learned_state: bool,
-    /// What is added at first to the bias of an LSTM's forget gate
-    #[arg(long, default_value_t = 1.0, value_name = "B")]
+    /// What is added at first to the bias of an LSTM's forget gate; above 0 it remembers longer from the start
+    #[arg(long, default_value_t = 0.0, value_name = "B")]
     forget_bias: f64,
     /// Probability of dropping a value between layers and before the head
     #[arg(long, default_value_t = 0.1, value_name = "P")]
