@@ -8,13 +8,13 @@ pub struct Matrix {
 }
 
 impl Matrix {
-    /// A matrix over `values`, `columns` to a row.
+    /// A matrix over `values`, `columns` to a row. Of no columns there are no rows.
     ///
     /// # Panics
     /// When `values` does not divide into rows.
     pub fn new(values: Vec<f32>, columns: usize) -> Self {
         assert!(
-            columns > 0 && values.len().is_multiple_of(columns),
+            values.len().is_multiple_of(columns),
             "{} values do not make rows of {columns}",
             values.len()
         );
@@ -23,7 +23,7 @@ impl Matrix {
 
     /// The number of rows.
     pub fn rows(&self) -> usize {
-        self.values.len() / self.columns
+        self.values.len() / self.columns.max(1)
     }
 
     /// The number of columns.

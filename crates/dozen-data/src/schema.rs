@@ -78,13 +78,16 @@ impl Schema {
     }
 
     /// Encodes a table: one `f32` a cell. Columns are found by name, or by position where the table has none of
-    /// these names and the same width.
+    /// these names and the same width. Without columns there is nothing to encode.
     ///
     /// # Errors
     /// When a column is missing, or a value is not of the column's kind.
     pub fn encode(&self, table: &Table) -> Result<Matrix, DataError> {
-        let sources = self.sources(table)?;
         let width = self.columns.len();
+        if width == 0 {
+            return Ok(Matrix::new(Vec::new(), 0));
+        }
+        let sources = self.sources(table)?;
         let mut values = vec![0.0; table.rows() * width];
         for (j, (schema, source)) in self.columns.iter().zip(sources).enumerate() {
             let cells = values[j..].iter_mut().step_by(width);

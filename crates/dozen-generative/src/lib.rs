@@ -1,5 +1,7 @@
 //! Generative families: models from which data can be drawn, each with its density or a bound on it.
 //!
-//! [`autoregressive`] factorises a row's probability into one conditional for each column.
+//! [`autoregressive`] factorises a row's probability into one conditional for each column; [`flow`] bends it into a simple one.
 
 pub mod autoregressive;
+pub mod flow;
+mod tensors;

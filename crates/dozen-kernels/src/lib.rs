@@ -20,6 +20,7 @@
 //! | [`embedding()`] | rows of a table by their numbers |
 //! | [`nade()`] | the running-sum conditionals of NADE |
 //! | [`recurrent()`], `Stepper`, `PackedLinear` | a layer of RNN, LSTM or GRU over sequences of any lengths; the same one step at a time |
+//! | [`rational_quadratic`] | monotone rational-quadratic splines and the logarithms of their slopes |
 //! | [`softmax()`], [`log_softmax`], [`cross_entropy`] | over rows, in one or two passes |
 //! | [`adam_step`], [`sgd_step`], [`rms_prop_step`], [`moving_average`] | one step on one parameter, in one pass |
 //!
@@ -49,6 +50,7 @@ mod real;
 mod recurrent;
 mod reduce;
 mod softmax;
+mod spline;
 mod vector;
 
 pub use activation::{Activation, activate, activate_reference};
@@ -71,6 +73,7 @@ pub use recurrent::{
 };
 pub use reduce::sum;
 pub use softmax::{cross_entropy, cross_entropy_reference, log_softmax, softmax};
+pub use spline::{Spline, rational_quadratic, rational_quadratic_inverse, rational_quadratic_reference};
 
 use burn::tensor::Device;
 

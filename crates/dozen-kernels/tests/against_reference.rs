@@ -591,3 +591,48 @@ fn a_packed_linear_layer_is_a_product() {
         }
     }
 }
+
+#[test]
+fn splines_equal_their_formula_and_come_back() {
+    for (rows, columns, bins) in [(5, 3, 4), (40, 7, 8), (3, 1, 1), (9, 2, 2)] {
+        let spline = Spline { bins, bound: 2.0 };
+        let both = |(y, log): (Tensor<2>, Tensor<2>)| Tensor::cat(vec![y, log], 1);
+        // Values inside and in both tails.
+        let x = random([rows, columns]) * 1.5;
+        let parameters = random([rows, columns * spline.parameters()]);
+        assert_same(
+            [x.clone(), parameters.clone()],
+            |[x, p]| both(rational_quadratic(x, p, spline)),
+            |[x, p]| both(rational_quadratic_reference(x, p, spline)),
+        );
+        let (y, log) = rational_quadratic(x.clone(), parameters.clone(), spline);
+        let (back, inverse_log) = rational_quadratic_inverse(&y, &parameters, spline);
+        let off = |a: Tensor<2>, b: Tensor<2>| (a - b).abs().max().into_scalar::<f64>();
+        assert!(off(back, x) < 1e-9 && off(log.neg(), inverse_log) < 1e-8);
+    }
+}
+
+#[test]
+fn splines_are_the_identity_at_zero_and_finite_everywhere() {
+    let spline = Spline { bins: 6, bound: 3.0 };
+    let x: Vec<f64> = vec![-1e30, -3.0, -2.999_999_8, -1.0, 0.0, 1e-30, 2.999_999_8, 3.0, 4.0, 1e30];
+    let count = x.len();
+    let device = device().inner();
+    let x = Tensor::<2>::from_data(TensorData::new(x, [count, 1]), &device);
+    let zeros = Tensor::zeros([count, spline.parameters()], &device);
+    let (y, log) = rational_quadratic(x.clone(), zeros, spline);
+    assert!(
+        (y - x.clone()).abs().max().into_scalar::<f64>() < 1e-6
+            && log.abs().max().into_scalar::<f64>() < 1e-6
+    );
+    for scale in [1.0, 30.0, 1e4] {
+        let wild: Vec<f64> =
+            (0..count * spline.parameters()).map(|i| ((i * 37 % 23) as f64 / 11.0 - 1.0) * scale).collect();
+        let wild = Tensor::<2>::from_data(TensorData::new(wild, [count, spline.parameters()]), &device);
+        let (y, log) = rational_quadratic(x.clone(), wild.clone(), spline);
+        let (back, inverse) = rational_quadratic_inverse(&y, &wild, spline);
+        for tensor in [y, log, back, inverse] {
+            assert!(tensor.into_data().iter::<f64>().all(f64::is_finite), "{scale}");
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{FloatDType, Tensor, TensorData};
+use burn::tensor::{Distribution, FloatDType, Tensor, TensorData};
 use dozen_kernels::cross_entropy;
 use dozen_nn::Device;
 use dozen_sequence::bptt::ElmanNetwork;
@@ -81,6 +81,18 @@ impl ModuleMapper for Nudge {
     }
 }
 
+/// Moves every number a little: first states and a CRF's scores begin at zero.
+struct Shake;
+
+impl ModuleMapper for Shake {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|tensor| {
+            let noise = Tensor::random(tensor.shape(), Distribution::Uniform(-0.5, 0.5), &tensor.device());
+            (tensor + noise).detach().require_grad()
+        })
+    }
+}
+
 /// All gradients in the order of the parameters.
 struct Collect<'g>(&'g burn::tensor::Gradients, Vec<f64>);
 
@@ -93,6 +105,7 @@ impl ModuleVisitor for Collect<'_> {
 
 fn check(config: &NetworkConfig, crf: bool) {
     let network = Network::new(config, Sizes { inputs: 5, outputs: 5 }, crf, &device());
+    let network = network.map(&mut Shake);
     let gradients = loss(&network).backward();
     let mut ours = Collect(&gradients, Vec::new());
     network.visit(&mut ours);
@@ -103,11 +116,11 @@ fn check(config: &NetworkConfig, crf: bool) {
             value(&nudged)
         };
         let step = 1e-6;
-        let difference = (nudged(step) - nudged(-step)) / (2.0 * step);
-        assert!(
-            (ours - difference).abs() < 1e-6 * (1.0 + ours.abs()),
-            "{config:?}, {index}: {ours} {difference}"
-        );
+        let slope = |step: f64| (nudged(step) - nudged(-step)) / (2.0 * step);
+        let (near, far) = (slope(step), slope(3.0 * step));
+        // Normalised rows bend sharply where they are small: no nearer than differences of two widths are to each other.
+        let worth = 1e-6 * (1.0 + ours.abs()) + (near - far).abs();
+        assert!((ours - near).abs() < worth, "{config:?}, {index}: {ours} {near} {far}");
     }
 }
 

@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use dozen::nn::{Progress, choose_device};
 
 use crate::commands::{
-    autoregressive, compare, completions, graph, info, make, rnn, tokenizer, tour, transport, word2vec,
+    autoregressive, compare, completions, flow, graph, info, make, rnn, tokenizer, tour, transport, word2vec,
 };
 use crate::output::Failure;
 
@@ -42,6 +42,9 @@ pub(crate) enum Command {
     /// Recurrent networks: language models, classifiers, taggers and forecasts
     #[command(subcommand)]
     Rnn(rnn::Command),
+    /// Normalizing flows: densities of tables of numbers, samples, how odd rows are
+    #[command(subcommand)]
+    Flow(flow::Command),
     /// Are two tables from one distribution, and where do they differ?
     Compare(compare::Arguments),
     /// Every family on data it makes itself, in one report

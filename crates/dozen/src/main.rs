@@ -47,6 +47,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Transport(command) => commands::transport::run(command, context),
         Command::Tokenizer(command) => commands::tokenizer::run(command, context),
         Command::Word2vec(command) => commands::word2vec::run(command, context),
+        Command::Flow(command) => commands::flow::run(command, context),
         Command::Rnn(command) => commands::rnn::run(command, context),
         Command::Graph(command) => commands::graph::run(command, context),
         Command::Compare(arguments) => commands::compare::run(&arguments, context),

@@ -4,8 +4,9 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
+use dozen::data::Table;
 use dozen::report::Report;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Why the program ends without its result.
 #[derive(Debug)]
@@ -121,6 +122,21 @@ impl Results {
             print_text(&self.lines.iter().map(|line| format!("{line}\n")).collect::<String>());
         }
     }
+}
+
+/// A table on standard output: CSV, or arrays in the JSON object.
+pub(crate) fn print_table(table: &Table, mut json: Value, as_json: bool) {
+    let names: Vec<&str> = table.columns().iter().map(|column| column.name.as_str()).collect();
+    let row =
+        |row: usize| table.columns().iter().map(move |column| column.values.text(row)).collect::<Vec<_>>();
+    if as_json {
+        json["columns"] = json!(names);
+        json["values"] = (0..table.rows()).map(|r| json!(row(r))).collect();
+        Results::new(json).print(true);
+        return;
+    }
+    let lines = (0..table.rows()).map(|r| row(r).join(","));
+    print_text(&std::iter::once(names.join(",")).chain(lines).map(|line| line + "\n").collect::<String>());
 }
 
 /// Writes to standard output; a reader that has gone away is no failure.

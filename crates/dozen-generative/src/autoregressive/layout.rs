@@ -1,7 +1,9 @@
 //! Where each column's values stand among a network's inputs and outputs.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use dozen_data::{Kind, Matrix, Schema};
+
+pub(crate) use crate::tensors::{to_host, to_tensor};
 
 /// What a column's values are, as far as a network cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,16 +133,6 @@ impl Layout {
         }
         to_tensor(&Matrix::new(values, width), device)
     }
-}
-
-/// A matrix on a device.
-pub(crate) fn to_tensor(matrix: &Matrix, device: &Device) -> Tensor<2> {
-    Tensor::from_data(TensorData::new(matrix.values().to_vec(), [matrix.rows(), matrix.columns()]), device)
-}
-
-/// A tensor's values on the host, row-major.
-pub(crate) fn to_host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().try_to_vec().expect("a float tensor holds floats")
 }
 
 /// Numbers from 0 of the first element of each block, and the total.

@@ -17,7 +17,7 @@ mod config;
 mod evaluate;
 mod export;
 mod heads;
-mod layout;
+pub(crate) mod layout;
 mod learner;
 mod model;
 mod networks;

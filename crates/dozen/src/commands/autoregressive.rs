@@ -13,12 +13,12 @@ use dozen::generative::autoregressive::{
 };
 use dozen::nn::{Decay, OptimizerConfig, RunFolder, Schedule, TrainConfig};
 use dozen::report::{LinePlot, ScatterPlot};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::tour::Stop;
 use crate::args::{Command as Noun, Context, Invocation};
 use crate::data::{ReadArguments, TrainingData};
-use crate::output::{Failure, Results, print_text};
+use crate::output::{Failure, Results, print_table};
 use crate::training::{self, TrainingArguments};
 
 /// Cells read and scored at a time: few enough to stay in the caches between reading, encoding and the network.
@@ -402,7 +402,7 @@ fn sample(arguments: &Sample, context: &Context) -> Result<(), Failure> {
         model.sample(arguments.rows, context.seed())?
     };
     let Some(out) = &arguments.out else {
-        print_rows(&table, json, context);
+        print_table(&table, json, context.json());
         return Ok(());
     };
     write_table(out, [Ok(table)])?;
@@ -414,21 +414,6 @@ fn sample(arguments: &Sample, context: &Context) -> Result<(), Failure> {
         .line(format!("{} rows drawn{note}, in {}", arguments.rows, out.display()))
         .print(context.json());
     Ok(())
-}
-
-/// Rows on standard output: CSV, or arrays in the JSON object.
-fn print_rows(table: &Table, mut json: Value, context: &Context) {
-    let names: Vec<&str> = table.columns().iter().map(|column| column.name.as_str()).collect();
-    let row =
-        |row: usize| table.columns().iter().map(move |column| column.values.text(row)).collect::<Vec<_>>();
-    if context.json() {
-        json["columns"] = json!(names);
-        json["values"] = (0..table.rows()).map(|r| json!(row(r))).collect();
-        Results::new(json).print(true);
-        return;
-    }
-    let lines = (0..table.rows()).map(|r| row(r).join(","));
-    print_text(&std::iter::once(names.join(",")).chain(lines).map(|line| line + "\n").collect::<String>());
 }
 
 fn probability(arguments: &ProbabilityArguments, context: &Context) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 pub(crate) mod autoregressive;
 pub(crate) mod compare;
 pub(crate) mod completions;
+pub(crate) mod flow;
 pub(crate) mod graph;
 pub(crate) mod info;
 pub(crate) mod make;

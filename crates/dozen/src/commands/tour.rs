@@ -7,7 +7,7 @@ use clap::Args;
 use dozen::report::Report;
 use serde_json::{Value, json};
 
-use super::{autoregressive, graph, rnn, tokenizer, transport, word2vec};
+use super::{autoregressive, flow, graph, rnn, tokenizer, transport, word2vec};
 use crate::args::Context;
 use crate::output::{Failure, Results, write_report};
 
@@ -30,13 +30,14 @@ pub(crate) struct Stop {
 }
 
 type Family = (&'static str, fn(&Path, &Context) -> Result<Stop, Failure>);
-const FAMILIES: [Family; 6] = [
+const FAMILIES: [Family; 7] = [
     ("autoregressive", autoregressive::tour),
     ("transport", transport::tour),
     ("graph", graph::tour),
     ("tokenizer", tokenizer::tour),
     ("word2vec", word2vec::tour),
     ("rnn", rnn::tour),
+    ("flow", flow::tour),
 ];
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {

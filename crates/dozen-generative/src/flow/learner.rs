@@ -1,0 +1,133 @@
+//! Training: one step down the negative log-likelihood of a batch.
+
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor};
+use dozen_data::Matrix;
+use dozen_nn::{
+    Error, History, Learner, ModelFolder, Optimizer, Progress, RunFolder, StepContext, Terms, Trained, train,
+};
+
+use super::model::{context_layout, fresh};
+use super::{Config, FAMILY, Flow, Model};
+use crate::tensors::{to_host, to_tensor};
+
+/// Everything that training a flow needs: encoded rows, and their conditions' cells beside them.
+pub struct TrainRequest<'a> {
+    /// The configuration.
+    pub config: Config,
+    /// Training rows.
+    pub train: &'a Matrix,
+    /// Their conditions; of no columns where there is none.
+    pub train_condition: &'a Matrix,
+    /// Held-out rows, for early stopping.
+    pub valid: &'a Matrix,
+    /// Their conditions.
+    pub valid_condition: &'a Matrix,
+}
+
+/// Rows that actnorms begin at.
+const FIRST_ROWS: usize = 2000;
+
+/// Trains a flow and leaves its configuration and weights in the run's folder.
+pub fn train_model(
+    request: TrainRequest,
+    run: &RunFolder,
+    device: &Device,
+    progress: Progress,
+) -> Result<(Model, History), Error> {
+    let TrainRequest { config, train: rows, train_condition, valid, valid_condition } = request;
+    config.model.validate(rows.columns())?;
+    let tracked = device.clone().autodiff();
+    let mut learner = FlowLearner {
+        flow: Trained::new(
+            fresh(&config, &tracked),
+            Optimizer::new(config.optimizer, config.clip_norm),
+            config.ema,
+        ),
+        rows,
+        condition: train_condition,
+        valid,
+        valid_condition,
+        log_scale: config.log_scale(),
+        config: config.clone(),
+        device: device.clone(),
+    };
+    let first: Vec<usize> = (0..rows.rows().min(FIRST_ROWS)).collect();
+    let (x, context) = learner.batch(rows, train_condition, &first, 0, &tracked);
+    let fitted = fresh(&config, &tracked).fitted(&x, context.as_ref());
+    learner.flow = Trained::new(fitted, Optimizer::new(config.optimizer, config.clip_norm), config.ema);
+    let history = train(&mut learner, rows.rows(), &config.training, run, progress)?;
+    ModelFolder::write_config(run, FAMILY, &config)?;
+    learner.flow.save(run.path(), "model", false)?;
+    let model = Model::new(config, learner.flow.evaluated(), device);
+    Ok((model, history))
+}
+
+struct FlowLearner<'a> {
+    flow: Trained<Flow>,
+    rows: &'a Matrix,
+    condition: &'a Matrix,
+    valid: &'a Matrix,
+    valid_condition: &'a Matrix,
+    log_scale: f64,
+    config: Config,
+    device: Device,
+}
+
+impl FlowLearner<'_> {
+    fn batch(
+        &self,
+        cells: &Matrix,
+        condition: &Matrix,
+        rows: &[usize],
+        seed: u64,
+        device: &Device,
+    ) -> (Tensor<2>, Option<Tensor<2>>) {
+        let layout = context_layout(&self.config.condition);
+        let context = (layout.len() > 0).then(|| layout.inputs(&condition.select(rows), device));
+        let cells = self.config.with_noise(&cells.select(rows), 0, seed);
+        (to_tensor(&cells, device), context)
+    }
+}
+
+impl Learner for FlowLearner<'_> {
+    fn step(&mut self, rows: &[usize], context: StepContext) -> Terms {
+        let device = self.device.clone().autodiff();
+        let (x, condition) = self.batch(self.rows, self.condition, rows, context.seed, &device);
+        let loss = self.flow.module().log_prob(x, condition.as_ref()).mean().neg();
+        let value = f64::from(loss.clone().into_scalar::<f32>()) + self.log_scale;
+        if value.is_finite() {
+            self.flow.descend(&loss, context.rate);
+        }
+        vec![("nats_per_row", value)]
+    }
+
+    fn validate(&mut self) -> Terms {
+        if self.valid.rows() == 0 {
+            return Vec::new();
+        }
+        let flow = self.flow.evaluated();
+        let rows: Vec<usize> = (0..self.valid.rows()).collect();
+        let mut sum = 0.0;
+        for (piece, rows) in rows.chunks(1000).enumerate() {
+            let (x, condition) =
+                self.batch(self.valid, self.valid_condition, rows, piece as u64, &self.device);
+            let values = to_host(flow.log_prob(x, condition.as_ref()));
+            sum -= values.into_iter().map(f64::from).sum::<f64>();
+        }
+        vec![("nats_per_row", sum / rows.len() as f64 + self.log_scale)]
+    }
+
+    fn save(&self, folder: &Path, with_optimizer: bool) -> Result<(), Error> {
+        self.flow.save(folder, "model", with_optimizer)
+    }
+
+    fn load(&mut self, folder: &Path, with_optimizer: bool) -> Result<(), Error> {
+        self.flow.load(folder, "model", with_optimizer)
+    }
+
+    fn device(&self) -> Device {
+        self.device.clone()
+    }
+}

@@ -1,0 +1,31 @@
+//! Normalizing flows: `ln p(x) = ln p_base(z) + ln |det dz/dx|` with `z = f_K(.. f_1(x))`, each `f` easy to invert and with a determinant that is
+//! easy to compute (Rezende and Mohamed 2015, eq. 4-6; Dinh et al. 2015).
+//!
+//! | transform | what | source |
+//! |---|---|---|
+//! | [`Autoregressive`](transform::Autoregressive) | each column by a function of those before it; affine ones are MAF, splines the autoregressive NSF | Papamakarios et al. 2017; Durkan et al. 2019 |
+//! | [`Coupling`](transform::Coupling) | half of the columns by functions of the other half: NICE, RealNVP, NSF | Dinh et al. 2015, 2017 |
+//! | [`Actnorm`](transform::Actnorm), [`Linear`](transform::Linear) | a scale and shift of each column; an invertible matrix by its LU parts | Kingma and Dhariwal 2018 |
+//! | [`Planar`](transform::Planar), [`Radial`](transform::Radial) | one bend each | Rezende and Mohamed 2015 |
+//!
+//! [`Flow`] composes them over a [`Base`]; [`Model`] is a trained flow with its columns.
+
+mod base;
+mod config;
+mod density;
+mod evaluate;
+mod learner;
+mod model;
+mod report;
+pub mod transform;
+
+pub use base::Base;
+pub use config::{BaseConfig, BijectionConfig, Config, FlowConfig, Preset, TransformConfig};
+pub use density::Flow;
+pub use evaluate::{Calibration, Evaluation, Scores, evaluate, score};
+pub use learner::{TrainRequest, train_model};
+pub use model::Model;
+pub use report::training_report;
+
+/// The name of this family in a model folder.
+pub const FAMILY: &str = "flow";

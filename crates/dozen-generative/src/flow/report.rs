@@ -1,0 +1,135 @@
+//! The report of a training run.
+
+use dozen_data::{Matrix, Table};
+use dozen_nn::{Error, History};
+use dozen_report::{LinePlot, Report, ScatterPlot, Table as ReportTable};
+
+use super::{Evaluation, Model};
+use crate::tensors::{to_host, to_tensor};
+
+/// Rows in the report's pictures.
+const ROWS: usize = 800;
+
+/// Columns whose pairs are drawn.
+const MOST_PAIRED: usize = 4;
+
+/// The results, the curves, data beside samples, the way through the flow, and whether base values are as they should be.
+pub fn training_report(
+    model: &Model,
+    history: &History,
+    held_out: &Evaluation,
+    data: &Table,
+    command: &str,
+) -> Result<Report, Error> {
+    let config = model.config();
+    let lead = format!(
+        "A flow of {} steps over {} columns with {} parameters, trained for {} epochs in {:.1} seconds (seed {}). Every number below can be \
+         computed again with the command.",
+        config.model.transforms.len(),
+        config.columns.columns.len(),
+        model.parameters(),
+        history.epochs.len(),
+        history.seconds,
+        config.training.seed
+    );
+    let mut report = Report::new("Normalizing flow", lead, command);
+    let table = ReportTable::new(["on held-out rows", ""])
+        .row([
+            "log-probability, nats a row".into(),
+            format!("{:.4} ± {:.4}", held_out.log_prob, held_out.standard_error),
+        ])
+        .row(["bits a dimension".into(), format!("{:.4}", held_out.bits_per_dimension)]);
+    report.section("How good it is").table(table);
+    curves(&mut report, history);
+    let rows: Vec<usize> = (0..data.rows().min(ROWS)).collect();
+    let (cells, condition) = model.cells(&data.select(&rows))?;
+    pairs(&mut report, model, &cells, &condition)?;
+    path(&mut report, model, &cells, &condition);
+    calibration(&mut report, model, &cells, &condition);
+    Ok(report)
+}
+
+fn curves(report: &mut Report, history: &History) {
+    let series = |of: fn(&dozen_nn::EpochRecord) -> &Vec<(String, f64)>| {
+        let first =
+            |epoch: &dozen_nn::EpochRecord| of(epoch).first().map(|(_, value)| (epoch.epoch as f64, *value));
+        history.epochs.iter().filter_map(first).collect()
+    };
+    let plot = LinePlot::new("Negative log-likelihood", "epoch", "nats a row")
+        .line("training", series(|epoch| &epoch.train))
+        .line("validation", series(|epoch| &epoch.valid));
+    let caption = format!("Lower is better. The model has the weights of epoch {}.", history.best_epoch);
+    report.section("How it learnt").plot(plot.svg(), &caption);
+}
+
+/// A pair of columns of some rows.
+fn points(cells: &Matrix, a: usize, b: usize) -> Vec<(f64, f64)> {
+    (0..cells.rows()).map(|row| (f64::from(cells.row(row)[a]), f64::from(cells.row(row)[b]))).collect()
+}
+
+fn pairs(report: &mut Report, model: &Model, cells: &Matrix, condition: &Matrix) -> Result<(), Error> {
+    let columns = &model.config().columns;
+    let width = columns.columns.len().min(MOST_PAIRED);
+    if width < 2 {
+        return Ok(());
+    }
+    let drawn = model.sample(cells.rows(), condition, model.config().training.seed)?;
+    let drawn = columns.encode(&drawn)?;
+    let mut plots = Vec::new();
+    for a in 0..width {
+        for b in a + 1..width {
+            let (x, y) = (&columns.columns[a].name, &columns.columns[b].name);
+            let plot = ScatterPlot::new(format!("{x}, {y}"), x.clone(), y.clone())
+                .group("held out", points(cells, a, b))
+                .group("drawn", points(&drawn, a, b));
+            plots.push((plot.svg(), String::new()));
+        }
+    }
+    report
+        .section("Data and samples")
+        .text("Columns are standardised. Where the model fits, both colours fill the same places.")
+        .plots(plots);
+    Ok(())
+}
+
+fn path(report: &mut Report, model: &Model, cells: &Matrix, condition: &Matrix) {
+    if cells.columns() < 2 {
+        return;
+    }
+    let device = model.flow.transforms.first().map(|_| burn::module::Module::devices(&model.flow));
+    let device = device.and_then(|devices| devices.into_iter().next()).unwrap_or_default();
+    let context = model.context(condition);
+    let path = model.flow.path(to_tensor(cells, &device), context.as_ref());
+    let frames = path.into_iter().enumerate().map(|(step, rows)| {
+        let rows = Matrix::new(to_host(rows), cells.columns());
+        let title = if step == 0 { "data".to_owned() } else { format!("after step {step}") };
+        (
+            ScatterPlot::new(title, "first column", "second column").group("rows", points(&rows, 0, 1)).svg(),
+            String::new(),
+        )
+    });
+    report
+        .section("The way from the data to the base")
+        .text("The first two columns of held-out rows after each step. The last picture should look like the base: a round cloud.")
+        .plots(frames);
+}
+
+fn calibration(report: &mut Report, model: &Model, cells: &Matrix, condition: &Matrix) {
+    let z = model.encode(cells, condition);
+    if model.flow.base.cumulative(0.0).is_none() {
+        return;
+    }
+    let mut plot = LinePlot::new("Calibration of the base values", "expected share", "share found")
+        .line("as it should be", vec![(0.0, 0.0), (1.0, 1.0)]);
+    for (at, column) in model.config().columns.columns.iter().enumerate().take(7) {
+        let mut shares: Vec<f64> =
+            (0..z.rows()).filter_map(|row| model.flow.base.cumulative(f64::from(z.row(row)[at]))).collect();
+        shares.sort_by(f64::total_cmp);
+        let count = shares.len() as f64;
+        let points = shares.iter().enumerate().map(|(rank, share)| (*share, (rank as f64 + 0.5) / count));
+        plot = plot.line(column.name.clone(), points.collect());
+    }
+    let caption = "The probability integral transform of each column's base values: on the diagonal they are standard normal. A line above it \
+                   bends to values that are too small.";
+    report.section("Is the base reached?").plot(plot.svg(), caption);
+}

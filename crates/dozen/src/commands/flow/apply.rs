@@ -1,0 +1,252 @@
+//! `dozen flow eval`, `score`, `sample`, `encode` and `decode`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use dozen::data::{Column, Matrix, Table, read_table, write_table};
+use dozen::generative::flow::{Calibration, Model, evaluate, score as score_rows};
+use dozen::transport::{Distance, PointCost, Points, exact};
+use serde_json::{Value, json};
+
+use super::train::{CALIBRATION, in_words};
+use crate::args::Context;
+use crate::data::{ReadArguments, number_column, rows_of};
+use crate::output::{Failure, Results, print_table};
+
+#[derive(Args, Debug)]
+pub(crate) struct OnData {
+    /// A model folder
+    model: PathBuf,
+    /// A table with the model's columns
+    data: String,
+    #[command(flatten)]
+    read: ReadArguments,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ToTable {
+    #[command(flatten)]
+    on: OnData,
+    /// The table to write, a row for each row: .csv, .tsv, .parquet or .npy
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Sample {
+    /// A model folder
+    model: PathBuf,
+    /// Rows to draw
+    #[arg(short = 'n', long, default_value_t = 10, value_name = "N")]
+    rows: usize,
+    /// For a conditional flow: the condition's columns with the values of all rows
+    #[arg(long, value_name = "COLUMN=VALUE,...")]
+    given: Option<String>,
+    /// The table to write [default: CSV on standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Rows of each side whose transport distance is computed.
+const COMPARED: usize = 1000;
+
+impl OnData {
+    fn open(&self, context: &Context) -> Result<(Model, Table), Failure> {
+        let model = Model::open(&self.model, &context.device()?)?;
+        let table = self.table(&model, context)?;
+        Ok((model, table))
+    }
+
+    fn table(&self, model: &Model, context: &Context) -> Result<Table, Failure> {
+        let text = model.config().condition.text_columns();
+        Ok(read_table(&self.data, &self.read.options(context.seed(), text))?)
+    }
+}
+
+pub(super) fn eval(arguments: &OnData, context: &Context) -> Result<(), Failure> {
+    let started = Instant::now();
+    let (model, table) = arguments.open(context)?;
+    let found = evaluate(&model, &table)?;
+    let [far, apart] = distances(&model, &table, context.seed())?;
+    let json = json!({
+        "log_prob_nats_per_row": found.log_prob,
+        "standard_error": found.standard_error,
+        "bits_per_dimension": found.bits_per_dimension,
+        "rows": found.rows,
+        "wasserstein_to_samples": far,
+        "wasserstein_between_halves": apart,
+        "seconds": started.elapsed().as_secs_f64(),
+    });
+    Results::new(json)
+        .line(in_words(&found.rows.to_string(), &found))
+        .line(format!(
+            "Wasserstein distance from samples to rows {far:.4}, between two halves of the rows {apart:.4} (standardised columns)"
+        ))
+        .print(context.json());
+    Ok(())
+}
+
+/// The Wasserstein distance of standardised rows to as many samples, and between two halves of the rows: what distance chance alone makes.
+fn distances(model: &Model, table: &Table, seed: u64) -> Result<[f64; 2], Failure> {
+    let count = (table.rows() / 2).min(COMPARED);
+    if count == 0 {
+        return Ok([f64::NAN; 2]);
+    }
+    let half = |from: usize| -> Result<(Matrix, Matrix), Failure> {
+        let rows: Vec<usize> = (0..count).map(|row| 2 * row + from).collect();
+        Ok(model.cells(&table.select(&rows))?)
+    };
+    let ((first, condition), (second, _)) = (half(0)?, half(1)?);
+    let drawn = model.config().columns.encode(&model.sample(count, &condition, seed)?)?;
+    let distance = |a: &Matrix, b: &Matrix| -> Result<f64, Failure> {
+        let numbers =
+            |matrix: &Matrix| matrix.values().iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();
+        let (a_values, b_values) = (numbers(a), numbers(b));
+        let points = |values| Points::new(values, a.columns());
+        let cost = PointCost::new(points(&a_values)?, points(&b_values)?, Distance::Euclidean, 1.0)?;
+        let weights = vec![1.0; count];
+        Ok(exact(&weights, &weights, &cost)?.value)
+    };
+    Ok([distance(&first, &drawn)?, distance(&first, &second)?])
+}
+
+pub(super) fn score(arguments: &ToTable, context: &Context) -> Result<(), Failure> {
+    let started = Instant::now();
+    let (model, table) = arguments.on.open(context)?;
+    let scores = score_rows(&model, &table)?;
+    let calibration = read_calibration(&arguments.on.model)?;
+    let p_values = scores.log_prob.iter().map(|value| calibration.p_value(*value));
+    let mut columns = vec![
+        number_column("log_prob_nats", scores.log_prob.iter().copied()),
+        number_column("p_value", p_values),
+    ];
+    columns.extend(base_columns(&model, &scores.z));
+    let rows = write_table(&arguments.out, [Ok(Table::new(columns)?)])?;
+    let mean = scores.log_prob.iter().sum::<f64>() / rows as f64;
+    let out = arguments.out.display();
+    let json = json!({ "log_prob_nats_per_row": mean });
+    said(
+        json,
+        rows,
+        format!("{rows} rows scored, {mean:.4} nats a row on average, in {out}"),
+        arguments,
+        started,
+        context,
+    );
+    Ok(())
+}
+
+fn read_calibration(model: &Path) -> Result<Calibration, Failure> {
+    let path = model.join(CALIBRATION);
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| Failure::request(format!("cannot read `{}`: {error}", path.display())))?;
+    serde_json::from_str(&text)
+        .map_err(|error| Failure::request(format!("`{}` is not understood: {error}", path.display())))
+}
+
+/// Base values as columns `z_NAME`.
+fn base_columns<'m>(model: &'m Model, z: &'m Matrix) -> impl Iterator<Item = Column> + 'm {
+    model.config().columns.columns.iter().enumerate().map(move |(at, column)| {
+        number_column(&format!("z_{}", column.name), (0..z.rows()).map(move |row| f64::from(z.row(row)[at])))
+    })
+}
+
+pub(super) fn encode(arguments: &ToTable, context: &Context) -> Result<(), Failure> {
+    let started = Instant::now();
+    let (model, table) = arguments.on.open(context)?;
+    let (cells, condition) = model.cells(&table)?;
+    let z = model.encode(&cells, &condition);
+    let mut columns: Vec<Column> = base_columns(&model, &z).collect();
+    // The condition goes along, so that `decode` has it.
+    let conditions = model.config().condition.columns.iter();
+    columns.extend(conditions.filter_map(|column| table.column(&column.name).cloned()));
+    let rows = write_table(&arguments.out, [Ok(Table::new(columns)?)])?;
+    said(json!({}), rows, format!("{rows} rows in {}", arguments.out.display()), arguments, started, context);
+    Ok(())
+}
+
+pub(super) fn decode(arguments: &ToTable, context: &Context) -> Result<(), Failure> {
+    let started = Instant::now();
+    let (model, table) = arguments.on.open(context)?;
+    let names: Vec<String> =
+        model.config().columns.columns.iter().map(|column| format!("z_{}", column.name)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (values, width) = rows_of(&table, &arguments.on.data, &names)?;
+    let z = Matrix::new(values.into_iter().map(|value| value as f32).collect(), width);
+    let condition = model.config().condition.encode(&table)?;
+    let rows = write_table(&arguments.out, [Ok(model.decode(&z, &condition)?)])?;
+    said(json!({}), rows, format!("{rows} rows in {}", arguments.out.display()), arguments, started, context);
+    Ok(())
+}
+
+/// Says what was written.
+fn said(
+    mut json: Value,
+    rows: usize,
+    line: String,
+    arguments: &ToTable,
+    started: Instant,
+    context: &Context,
+) {
+    let seconds = started.elapsed().as_secs_f64();
+    json["rows"] = rows.into();
+    json["rows_per_second"] = (rows as f64 / seconds).into();
+    json["out"] = arguments.out.display().to_string().into();
+    json["seconds"] = seconds.into();
+    Results::new(json).line(line).print(context.json());
+}
+
+pub(super) fn sample(arguments: &Sample, context: &Context) -> Result<(), Failure> {
+    let started = Instant::now();
+    let model = Model::open(&arguments.model, &context.device()?)?;
+    if arguments.rows == 0 {
+        return Err(Failure::request("-n must be at least 1"));
+    }
+    let condition = condition(&model, arguments.given.as_deref(), arguments.rows)?;
+    let table = model.sample(arguments.rows, &condition, context.seed())?;
+    let seconds = started.elapsed().as_secs_f64();
+    let mut json = json!({
+        "rows": arguments.rows,
+        "rows_per_second": arguments.rows as f64 / seconds,
+        "seconds": seconds,
+    });
+    let Some(out) = &arguments.out else {
+        print_table(&table, json, context.json());
+        return Ok(());
+    };
+    let rows = write_table(out, [Ok(table)])?;
+    json["out"] = out.display().to_string().into();
+    Results::new(json).line(format!("{rows} rows drawn, in {}", out.display())).print(context.json());
+    Ok(())
+}
+
+/// The condition that all rows are drawn under.
+fn condition(model: &Model, given: Option<&str>, rows: usize) -> Result<Matrix, Failure> {
+    let schema = &model.config().condition;
+    let names: Vec<&str> = schema.columns.iter().map(|column| column.name.as_str()).collect();
+    let mut cells = vec![None; names.len()];
+    for pair in given.into_iter().flat_map(|given| given.split(',')) {
+        let (name, value) = pair.split_once('=').ok_or_else(|| {
+            Failure::request(format!("--given takes COLUMN=VALUE, separated by commas, not `{pair}`"))
+        })?;
+        let at = schema.position(name).ok_or_else(|| {
+            Failure::request(format!(
+                "`{name}` is no column of the condition, which has {}",
+                names.join(", ")
+            ))
+        })?;
+        let cell = schema.columns[at].encode_text(value);
+        cells[at] = Some(cell.map_err(|problem| Failure::request(format!("--given {name}: {problem}")))?);
+    }
+    let missing = cells.iter().position(Option::is_none);
+    if let Some(at) = missing {
+        return Err(Failure::request(format!(
+            "the flow is conditional on {}; give a value of `{}` with --given",
+            names.join(", "),
+            names[at]
+        )));
+    }
+    let row: Vec<f32> = cells.into_iter().flatten().collect();
+    Ok(Matrix::new(row.repeat(rows), names.len()))
+}
