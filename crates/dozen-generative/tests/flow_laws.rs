@@ -3,7 +3,9 @@
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Distribution, FloatDType, Tensor, TensorData};
 use dozen_generative::flow::transform::{Actnorm, Linear, Transform};
-use dozen_generative::flow::{BaseConfig, BijectionConfig, Flow, FlowConfig, Preset, TransformConfig};
+use dozen_generative::flow::{
+    BaseConfig, BijectionConfig, Flow, FlowConfig, Preset, Solver, TransformConfig,
+};
 
 fn device() -> Device {
     let mut device = Device::flex();
@@ -65,6 +67,7 @@ fn steps() -> Vec<TransformConfig> {
         TransformConfig::Permutation,
         TransformConfig::Planar,
         TransformConfig::Radial,
+        TransformConfig::Rectified { hidden: vec![7, 6], solver: Solver::Rk4 { steps: 60 } },
     ]
 }
 
@@ -78,11 +81,13 @@ fn steps_come_back_and_their_determinants_are_the_jacobians() {
             let x = random(rows, columns, 1.5).detach().require_grad();
             let (y, log) = step.forward(x.clone(), condition.as_ref());
             let (back, inverse_log) = step.inverse(y.clone(), condition.as_ref());
+            // A solver's steps are not exact.
+            let within = if matches!(step, Transform::Rectified(_)) { 1e-4 } else { 1e-7 };
             for (a, b) in numbers(back).into_iter().zip(numbers(x.clone())) {
-                assert!((a - b).abs() < 1e-7, "{config:?}: {a} {b}");
+                assert!((a - b).abs() < within, "{config:?}: {a} {b}");
             }
             for (a, b) in numbers(log.clone()).into_iter().zip(numbers(inverse_log)) {
-                assert!((a + b).abs() < 1e-7, "{config:?}: {a} {b}");
+                assert!((a + b).abs() < within, "{config:?}: {a} {b}");
             }
             // Rows do not see each other: the gradient of a column's sum is that column's row of every Jacobian.
             let jacobians: Vec<Vec<f64>> = (0..columns)
@@ -100,13 +105,16 @@ fn steps_come_back_and_their_determinants_are_the_jacobians() {
                     at(a, c) * at(b, d) - at(a, d) * at(b, c)
                 };
                 let determinant: f64 = (0..3).map(|j| at(0, j) * minor(0, j)).sum();
-                assert!((determinant.abs().ln() - log).abs() < 1e-6, "{config:?}: {determinant} {log}");
+                assert!(
+                    (determinant.abs().ln() - log).abs() < 10.0 * within,
+                    "{config:?}: {determinant} {log}"
+                );
             }
         }
     }
 }
 
-const PRESETS: [Preset; 9] = [
+const PRESETS: [Preset; 10] = [
     Preset::Nsf,
     Preset::NsfCoupling,
     Preset::Maf,
@@ -116,12 +124,13 @@ const PRESETS: [Preset; 9] = [
     Preset::Glow,
     Preset::Planar,
     Preset::Radial,
+    Preset::Rectified(Solver::Rk4 { steps: 10 }),
 ];
 
 #[test]
 fn densities_integrate_to_one() {
     // A grid over [-14, 14] squared, and flows that are smooth enough for it.
-    let (count, reach) = (560, 14.0);
+    let (count, reach) = (300, 14.0);
     let place = |i: usize| (i as f64 + 0.5) * 2.0 * reach / count as f64 - reach;
     let grid: Vec<f64> = (0..count * count).flat_map(|i| [place(i / count), place(i % count)]).collect();
     let grid = Tensor::<2>::from_data(TensorData::new(grid, [count * count, 2]), &device().inner());

@@ -55,6 +55,43 @@ pub enum TransformConfig {
     Planar,
     /// `z + b (z - c) / (a + |z - c|)`.
     Radial,
+    /// A velocity field, learnt by matching straight lines; alone in its flow.
+    Rectified {
+        /// Units of each hidden layer.
+        hidden: Vec<usize>,
+        /// How it is followed.
+        solver: Solver,
+    },
+}
+
+/// How a velocity is followed from one end of time to the other, in so many steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "snake_case")]
+pub enum Solver {
+    /// Straight on: one velocity a step.
+    Euler {
+        /// Steps.
+        steps: usize,
+    },
+    /// By the velocity in a step's middle: two a step.
+    Midpoint {
+        /// Steps.
+        steps: usize,
+    },
+    /// The classical rule of Runge and Kutta: four a step.
+    Rk4 {
+        /// Steps.
+        steps: usize,
+    },
+}
+
+impl Solver {
+    /// How many steps.
+    pub fn steps(self) -> usize {
+        match self {
+            Self::Euler { steps } | Self::Midpoint { steps } | Self::Rk4 { steps } => steps,
+        }
+    }
 }
 
 /// What the flow ends at.
@@ -106,6 +143,8 @@ pub enum Preset {
     Planar,
     /// Radial bends.
     Radial,
+    /// A velocity field, learnt by matching straight lines.
+    Rectified(Solver),
 }
 
 /// Where a preset's splines end, in standard deviations of the data.
@@ -147,8 +186,13 @@ impl FlowConfig {
                 }
                 Preset::Planar => vec![TransformConfig::Planar],
                 Preset::Radial => vec![TransformConfig::Radial],
+                Preset::Rectified(solver) => {
+                    vec![TransformConfig::Rectified { hidden: hidden.to_vec(), solver }]
+                }
             }
         };
+        // A velocity field is the whole flow.
+        let steps = if matches!(preset, Preset::Rectified(_)) { 1 } else { steps };
         let mut transforms: Vec<TransformConfig> = (0..steps).flat_map(step).collect();
         if preset == Preset::Nice {
             // Additive steps keep volumes; one scale at the end (Dinh et al. 2015, section 3.3).
@@ -163,6 +207,7 @@ impl FlowConfig {
         if self.transforms.is_empty() {
             return refuse("a flow needs at least one transform; give --steps 1 or more".into());
         }
+        let alone = self.transforms.len() == 1;
         for transform in &self.transforms {
             let (bijection, hidden) = match transform {
                 TransformConfig::Autoregressive { bijection, hidden, inverse, .. } => {
@@ -178,6 +223,17 @@ impl FlowConfig {
                         return refuse("coupling needs two columns; take --preset nsf for one".into());
                     }
                     (bijection, hidden)
+                }
+                TransformConfig::Rectified { hidden, solver } => {
+                    if hidden.contains(&0) || solver.steps() == 0 {
+                        return refuse("a hidden layer needs a unit, and a solver a step".into());
+                    }
+                    if !alone {
+                        return refuse(
+                            "a rectified flow is one velocity field, without other transforms".into(),
+                        );
+                    }
+                    continue;
                 }
                 _ => continue,
             };

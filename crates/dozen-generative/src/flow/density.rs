@@ -1,7 +1,9 @@
 //! The flow itself: steps composed over a base.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 
 use super::transform::{Stepped, Transform, no_change};
 use super::{Base, FlowConfig};
@@ -69,6 +71,26 @@ impl Flow {
     pub fn log_prob(&self, x: Tensor<2>, context: Option<&Tensor<2>>) -> Tensor<2> {
         let (z, log) = self.encode(x, context);
         self.base.log_prob(z) + log
+    }
+
+    /// What training makes small, by its name: a rectified flow's matching loss at times and base rows drawn by a seed, else the mean
+    /// negative log-probability in nats.
+    pub(crate) fn loss(
+        &self,
+        x: Tensor<2>,
+        context: Option<&Tensor<2>>,
+        seed: u64,
+    ) -> (&'static str, Tensor<1>) {
+        let [Transform::Rectified(field)] = &self.transforms[..] else {
+            return ("nats_per_row", self.log_prob(x, context).mean().neg());
+        };
+        let (rows, device) = (x.dims()[0], x.device());
+        let base = self.base.sample(rows, seed, &device);
+        // One time in each of as many equal parts.
+        let mut rng = StdRng::seed_from_u64(seed);
+        let times: Vec<f32> = (0..rows).map(|row| (row as f32 + rng.random::<f32>()) / rows as f32).collect();
+        let times = Tensor::from_data(TensorData::new(times, [rows, 1]), &device);
+        ("matching_loss", field.matching_loss(base, x, times, context))
     }
 
     /// What rows become after each step, themselves first: for pictures of the way.

@@ -10,7 +10,7 @@ use dozen_nn::{
 
 use super::model::{context_layout, fresh};
 use super::{Config, FAMILY, Flow, Model};
-use crate::tensors::{to_host, to_tensor};
+use crate::tensors::to_tensor;
 
 /// Everything that training a flow needs: encoded rows, and their conditions' cells beside them.
 pub struct TrainRequest<'a> {
@@ -76,6 +76,11 @@ struct FlowLearner<'a> {
 }
 
 impl FlowLearner<'_> {
+    /// What standardisation adds to a loss in nats.
+    fn constant(&self, loss: &str) -> f64 {
+        if loss == "nats_per_row" { self.log_scale } else { 0.0 }
+    }
+
     fn batch(
         &self,
         cells: &Matrix,
@@ -95,12 +100,12 @@ impl Learner for FlowLearner<'_> {
     fn step(&mut self, rows: &[usize], context: StepContext) -> Terms {
         let device = self.device.clone().autodiff();
         let (x, condition) = self.batch(self.rows, self.condition, rows, context.seed, &device);
-        let loss = self.flow.module().log_prob(x, condition.as_ref()).mean().neg();
-        let value = f64::from(loss.clone().into_scalar::<f32>()) + self.log_scale;
+        let (name, loss) = self.flow.module().loss(x, condition.as_ref(), context.seed);
+        let value = f64::from(loss.clone().into_scalar::<f32>());
         if value.is_finite() {
             self.flow.descend(&loss, context.rate);
         }
-        vec![("nats_per_row", value)]
+        vec![(name, value + self.constant(name))]
     }
 
     fn validate(&mut self) -> Terms {
@@ -109,14 +114,15 @@ impl Learner for FlowLearner<'_> {
         }
         let flow = self.flow.evaluated();
         let rows: Vec<usize> = (0..self.valid.rows()).collect();
-        let mut sum = 0.0;
+        let (mut sum, mut term) = (0.0, "");
         for (piece, rows) in rows.chunks(1000).enumerate() {
             let (x, condition) =
                 self.batch(self.valid, self.valid_condition, rows, piece as u64, &self.device);
-            let values = to_host(flow.log_prob(x, condition.as_ref()));
-            sum -= values.into_iter().map(f64::from).sum::<f64>();
+            let (name, loss) = flow.loss(x, condition.as_ref(), piece as u64);
+            sum += f64::from(loss.into_scalar::<f32>()) * rows.len() as f64;
+            term = name;
         }
-        vec![("nats_per_row", sum / rows.len() as f64 + self.log_scale)]
+        vec![(term, sum / rows.len() as f64 + self.constant(term))]
     }
 
     fn save(&self, folder: &Path, with_optimizer: bool) -> Result<(), Error> {

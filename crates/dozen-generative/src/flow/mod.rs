@@ -7,6 +7,7 @@
 //! | [`Coupling`](transform::Coupling) | half of the columns by functions of the other half: NICE, RealNVP, NSF | Dinh et al. 2015, 2017 |
 //! | [`Actnorm`](transform::Actnorm), [`Linear`](transform::Linear) | a scale and shift of each column; an invertible matrix by its LU parts | Kingma and Dhariwal 2018 |
 //! | [`Planar`](transform::Planar), [`Radial`](transform::Radial) | one bend each | Rezende and Mohamed 2015 |
+//! | [`Rectified`](transform::Rectified) | a velocity from the base to the data, followed through time | Liu et al. 2023; Lipman et al. 2023 |
 //!
 //! [`Flow`] composes them over a [`Base`]; [`Model`] is a trained flow with its columns.
 
@@ -20,7 +21,7 @@ mod report;
 pub mod transform;
 
 pub use base::Base;
-pub use config::{BaseConfig, BijectionConfig, Config, FlowConfig, Preset, TransformConfig};
+pub use config::{BaseConfig, BijectionConfig, Config, FlowConfig, Preset, Solver, TransformConfig};
 pub use density::Flow;
 pub use evaluate::{Calibration, Evaluation, Scores, evaluate, score};
 pub use learner::{TrainRequest, train_model};

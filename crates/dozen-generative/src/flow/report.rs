@@ -55,7 +55,8 @@ fn curves(report: &mut Report, history: &History) {
             |epoch: &dozen_nn::EpochRecord| of(epoch).first().map(|(_, value)| (epoch.epoch as f64, *value));
         history.epochs.iter().filter_map(first).collect()
     };
-    let plot = LinePlot::new("Negative log-likelihood", "epoch", "nats a row")
+    let name = history.epochs.first().and_then(|epoch| epoch.train.first()).map_or("", |(name, _)| name);
+    let plot = LinePlot::new("Loss", "epoch", name.replace('_', " "))
         .line("training", series(|epoch| &epoch.train))
         .line("validation", series(|epoch| &epoch.valid));
     let caption = format!("Lower is better. The model has the weights of epoch {}.", history.best_epoch);

@@ -6,6 +6,7 @@ mod coupling;
 mod linear;
 mod planar;
 mod radial;
+mod rectified;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -16,6 +17,7 @@ pub use coupling::Coupling;
 pub use linear::{Actnorm, Linear, Permutation};
 pub use planar::Planar;
 pub use radial::Radial;
+pub use rectified::Rectified;
 
 use super::TransformConfig;
 
@@ -39,6 +41,8 @@ pub enum Transform {
     Planar(Planar),
     /// A bend around a point.
     Radial(Radial),
+    /// A velocity field.
+    Rectified(Rectified),
 }
 
 impl Transform {
@@ -57,6 +61,9 @@ impl Transform {
             TransformConfig::Permutation => Self::Permutation(Permutation::new(columns, seed)),
             TransformConfig::Planar => Self::Planar(Planar::new(columns, device)),
             TransformConfig::Radial => Self::Radial(Radial::new(columns, device)),
+            TransformConfig::Rectified { hidden, solver } => {
+                Self::Rectified(Rectified::new(columns, context, hidden, *solver, device))
+            }
         }
     }
 
@@ -70,6 +77,7 @@ impl Transform {
             Self::Permutation(step) => step.forward(x),
             Self::Planar(step) => step.forward(x),
             Self::Radial(step) => step.forward(x),
+            Self::Rectified(step) => step.forward(x, context),
         }
     }
 
@@ -83,6 +91,7 @@ impl Transform {
             Self::Permutation(step) => step.inverse(z),
             Self::Planar(step) => step.inverse(&z),
             Self::Radial(step) => step.inverse(z),
+            Self::Rectified(step) => step.inverse(z, context),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The flags of a flow's shape.
 
 use clap::{Args, ValueEnum};
-use dozen::generative::flow::{BaseConfig, FlowConfig, Preset};
+use dozen::generative::flow::{BaseConfig, FlowConfig, Preset, Solver};
 
 /// The flow's shape.
 #[derive(Args, Debug)]
@@ -19,6 +19,12 @@ pub(super) struct Shape {
     /// Bins of a spline
     #[arg(long, default_value_t = 8, value_name = "N")]
     bins: usize,
+    /// How a rectified flow is followed
+    #[arg(long, value_enum, default_value_t = SolverFlag::Rk4, value_name = "RULE")]
+    solver: SolverFlag,
+    /// In how many steps
+    #[arg(long, default_value_t = 24, value_name = "N")]
+    ode_steps: usize,
     /// What the flow ends at
     #[arg(long, value_enum, default_value_t = BaseFlag::Gaussian, value_name = "BASE")]
     base: BaseFlag,
@@ -50,6 +56,18 @@ enum PresetFlag {
     Planar,
     /// Radial bends
     Radial,
+    /// A velocity field, learnt by matching straight lines, followed in --ode-steps
+    Rectified,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy)]
+enum SolverFlag {
+    /// One velocity a step
+    Euler,
+    /// Two a step
+    Midpoint,
+    /// Four a step
+    Rk4,
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy)]
@@ -74,6 +92,14 @@ impl Shape {
             PresetFlag::Glow => Preset::Glow,
             PresetFlag::Planar => Preset::Planar,
             PresetFlag::Radial => Preset::Radial,
+            PresetFlag::Rectified => {
+                let steps = self.ode_steps;
+                Preset::Rectified(match self.solver {
+                    SolverFlag::Euler => Solver::Euler { steps },
+                    SolverFlag::Midpoint => Solver::Midpoint { steps },
+                    SolverFlag::Rk4 => Solver::Rk4 { steps },
+                })
+            }
         };
         let bends = matches!(self.preset, PresetFlag::Planar | PresetFlag::Radial);
         let base = match self.base {
