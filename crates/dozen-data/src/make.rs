@@ -49,8 +49,10 @@ pub fn binary_tree(rows: usize, bits: usize, seed: u64) -> Made {
 }
 
 /// Two interleaved half circles of radius one with Gaussian noise of deviation 0.1, and the half as a label.
+///
+/// The truth is the entropy of x and y, by quadrature of their density to six digits.
 pub fn two_moons(rows: usize, seed: u64) -> Made {
-    points(rows, seed, |rng| {
+    let mut made = points(rows, seed, |rng| {
         let label = usize::from(rng.random_bool(0.5));
         let angle = rng.random::<f64>() * PI;
         let side = if label == 0 { 1.0 } else { -1.0 };
@@ -59,7 +61,42 @@ pub fn two_moons(rows: usize, seed: u64) -> Made {
         let x = shift + side * angle.cos() + noise(rng);
         let y = 0.5 * shift + side * angle.sin() + noise(rng);
         (x, y, label)
-    })
+    });
+    let arc = |label: f64, step: f64| {
+        let (angle, side) = ((step + 0.5) * PI / ARC, 1.0 - 2.0 * label);
+        (label + side * angle.cos(), 0.5 * label + side * angle.sin())
+    };
+    let centres: Vec<(f64, f64)> = (0..2)
+        .flat_map(|label| (0..ARC as usize).map(move |step| arc(f64::from(label), step as f64)))
+        .collect();
+    made.truth.push(("entropy_nats_per_row", entropy_of_parts(&centres, 0.1)));
+    made
+}
+
+/// Points that stand for an arc: so near each other that their Gaussians make a smooth one.
+const ARC: f64 = 200.0;
+
+/// The entropy in nats of equal parts of round Gaussians, by the sum over a grid.
+fn entropy_of_parts(centres: &[(f64, f64)], deviation: f64) -> f64 {
+    let (reach, step) = (6.0 * deviation, deviation / 4.0);
+    let span = |of: fn(&(f64, f64)) -> f64| {
+        let values = || centres.iter().map(of);
+        let low = values().fold(f64::INFINITY, f64::min) - reach;
+        (low, ((values().fold(f64::NEG_INFINITY, f64::max) + reach - low) / step).ceil() as usize)
+    };
+    let ((left, columns), (low, lines)) = (span(|c| c.0), span(|c| c.1));
+    let scale = 1.0 / (TAU * deviation * deviation * centres.len() as f64);
+    let mut entropy = 0.0;
+    for place in 0..columns * lines {
+        let (x, y) = (left + (place % columns) as f64 * step, low + (place / columns) as f64 * step);
+        let near =
+            centres.iter().map(|(a, b)| (x - a).powi(2) + (y - b).powi(2)).filter(|d| *d < reach * reach);
+        let density = scale * near.map(|d| (-d / (2.0 * deviation * deviation)).exp()).sum::<f64>();
+        if density > 0.0 {
+            entropy -= density * density.ln() * step * step;
+        }
+    }
+    entropy
 }
 
 /// Uniform on the eight dark squares of a 4 x 4 board over [-2, 2] squared.
@@ -77,22 +114,43 @@ pub fn checkerboard(rows: usize, seed: u64) -> Made {
 }
 
 /// Equal parts of eight Gaussians of deviation 0.2 on a circle of radius two, and the part as a label.
+///
+/// The truth is the entropy of x and y, by quadrature of their density to six digits.
 pub fn gaussian_mixture(rows: usize, seed: u64) -> Made {
-    points(rows, seed, |rng| {
-        let label = rng.random_range(0..8_usize);
+    let centre = |label: usize| {
         let angle = TAU * label as f64 / 8.0;
-        (2.0 * angle.cos() + 0.2 * normal(rng), 2.0 * angle.sin() + 0.2 * normal(rng), label)
-    })
+        (2.0 * angle.cos(), 2.0 * angle.sin())
+    };
+    let mut made = points(rows, seed, |rng| {
+        let label = rng.random_range(0..8_usize);
+        let (x, y) = centre(label);
+        (x + 0.2 * normal(rng), y + 0.2 * normal(rng), label)
+    });
+    let centres: Vec<(f64, f64)> = (0..8).map(centre).collect();
+    made.truth.push(("entropy_nats_per_row", entropy_of_parts(&centres, 0.2)));
+    made
 }
 
 /// Equal parts of four concentric rings of radius 0.5, 1, 1.5 and 2 with radial noise of deviation 0.05.
+///
+/// The truth is the entropy of x and y: with `p(r)` the density of the radius, `-int p(r) ln (p(r) / 2 pi r) dr`.
 pub fn rings(rows: usize, seed: u64) -> Made {
-    points(rows, seed, |rng| {
+    const WIDTH: f64 = 0.05;
+    let mut made = points(rows, seed, |rng| {
         let label = rng.random_range(0..4_usize);
-        let radius = 0.5 * (label + 1) as f64 + 0.05 * normal(rng);
+        let radius = 0.5 * (label + 1) as f64 + WIDTH * normal(rng);
         let angle = TAU * rng.random::<f64>();
         (radius * angle.cos(), radius * angle.sin(), label)
-    })
+    });
+    let step = 1e-4;
+    let part = |r: f64, radius: f64| (-0.5 * ((r - radius) / WIDTH).powi(2)).exp() / (WIDTH * TAU.sqrt());
+    let entropy = (1..25_000).map(|place| {
+        let r = f64::from(place) * step;
+        let p = (1..5).map(|ring| 0.25 * part(r, 0.5 * f64::from(ring))).sum::<f64>();
+        if p > 0.0 { -p * (p / (TAU * r)).ln() * step } else { 0.0 }
+    });
+    made.truth.push(("entropy_nats_per_row", entropy.sum()));
+    made
 }
 
 /// Three well separated Gaussian clusters in the plane, and the cluster as a label.
@@ -161,6 +219,24 @@ mod tests {
             assert!(x.abs() <= 2.0 && y.abs() <= 2.0);
             assert_eq!((x.floor() as i64 + y.floor() as i64).rem_euclid(2), 0);
         }
+    }
+
+    #[test]
+    fn entropies_are_those_of_the_densities() {
+        // One Gaussian: ln(2 pi e s^2). Parts far apart add the logarithm of their number.
+        let one = (TAU * std::f64::consts::E * 0.04).ln();
+        assert!((entropy_of_parts(&[(1.0, 2.0)], 0.2) - one).abs() < 1e-6);
+        assert!((entropy_of_parts(&[(1.0, 2.0), (9.0, -3.0)], 0.2) - one - 2.0_f64.ln()).abs() < 1e-6);
+        let truth = |made: Made| made.truth[0].1;
+        assert!((truth(gaussian_mixture(1, 0)) - one - 8.0_f64.ln()).abs() < 1e-3);
+        // A ring of radius r is about as large as a strip of length 2 pi r.
+        let strip = |ring: f64| (TAU * 0.5 * ring).ln() + 0.5 * (TAU * std::f64::consts::E * 0.0025).ln();
+        let strips = (1..5).map(|ring| 0.25 * strip(f64::from(ring))).sum::<f64>() + 4.0_f64.ln();
+        assert!((truth(rings(1, 0)) - strips).abs() < 0.01, "{strips}");
+        assert!(
+            (truth(two_moons(1, 0)) - ((TAU).ln() + 0.5 * (TAU * std::f64::consts::E * 0.01).ln())).abs()
+                < 0.1
+        );
     }
 
     #[test]

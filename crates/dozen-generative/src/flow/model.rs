@@ -8,13 +8,14 @@ use dozen_data::{Kind, Matrix, Schema, Table};
 use dozen_nn::{Error, ModelFolder, load_weights};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use rayon::prelude::*;
 
 use super::{Config, FAMILY, Flow};
 use crate::autoregressive::layout::Layout;
 use crate::tensors::{to_host, to_tensor};
 
 /// Rows at a time in use.
-const ROWS: usize = 1024;
+const ROWS: usize = 512;
 
 /// A flow to use.
 #[derive(Debug)]
@@ -113,13 +114,13 @@ impl Model {
 
     /// The rows of base values.
     pub fn decode(&self, z: &Matrix, condition: &Matrix) -> Result<Table, Error> {
-        let mut values = Vec::with_capacity(z.values().len());
         let rows: Vec<usize> = (0..z.rows()).collect();
-        for piece in rows.chunks(ROWS) {
+        let pieces = rows.par_chunks(ROWS).flat_map_iter(|piece| {
             let context = self.context(&condition.select(piece));
             let z = to_tensor(&z.select(piece), &self.device);
-            values.extend(to_host(self.flow.decode(z, context.as_ref()).0));
-        }
+            to_host(self.flow.decode(z, context.as_ref()).0)
+        });
+        let values = pieces.collect();
         self.table(Matrix::new(values, z.columns()))
     }
 
@@ -156,20 +157,21 @@ impl Model {
         (layout.len() > 0).then(|| layout.inputs(condition, &self.device))
     }
 
+    /// Pieces of the rows side by side, each small enough to stay in a core's cache.
     fn by_piece(
         &self,
         cells: &Matrix,
         condition: &Matrix,
-        evaluate: impl Fn(Tensor<2>, Option<&Tensor<2>>) -> Tensor<2>,
+        evaluate: impl Fn(Tensor<2>, Option<&Tensor<2>>) -> Tensor<2> + Sync,
     ) -> Vec<f32> {
-        let mut values = Vec::new();
         let rows: Vec<usize> = (0..cells.rows()).collect();
-        for (piece, own) in rows.chunks(ROWS).enumerate() {
+        let pieces = rows.par_chunks(ROWS).enumerate();
+        let values = pieces.flat_map_iter(|(piece, own)| {
             let context = self.context(&condition.select(own));
             let cells = self.config.with_noise(&cells.select(own), piece * ROWS, self.config.training.seed);
-            values.extend(to_host(evaluate(to_tensor(&cells, &self.device), context.as_ref())));
-        }
-        values
+            to_host(evaluate(to_tensor(&cells, &self.device), context.as_ref()))
+        });
+        values.collect()
     }
 }
 

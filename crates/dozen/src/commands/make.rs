@@ -43,13 +43,13 @@ pub(crate) struct Arguments {
 enum Kind {
     /// Bits of a Bayesian network shaped as a tree; its exact entropy is printed
     BinaryTree,
-    /// Two interleaved half circles
+    /// Two interleaved half circles; their entropy is printed
     TwoMoons,
     /// Uniform on the dark squares of a board; its exact entropy is printed
     Checkerboard,
-    /// Eight Gaussians on a circle
+    /// Eight Gaussians on a circle; their entropy is printed
     GaussianMixture,
-    /// Four concentric rings
+    /// Four concentric rings; their entropy is printed
     Rings,
     /// Three well separated clusters
     Blobs,
