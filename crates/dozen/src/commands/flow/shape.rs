@@ -13,9 +13,9 @@ pub(super) struct Shape {
     /// How often the preset's steps are repeated [default: 3; for planar and radial 32]
     #[arg(long, value_name = "N")]
     steps: Option<usize>,
-    /// Units of each hidden layer of the steps' networks
-    #[arg(long, default_value = "128,128", value_name = "N,...", value_delimiter = ',')]
-    hidden: Vec<usize>,
+    /// Units of each hidden layer of the steps' networks [default: 128,128; for rectified 256,256,256]
+    #[arg(long, value_name = "N,...", value_delimiter = ',')]
+    hidden: Option<Vec<usize>>,
     /// Bins of a spline
     #[arg(long, default_value_t = 8, value_name = "N")]
     bins: usize,
@@ -108,6 +108,9 @@ impl Shape {
             BaseFlag::Mixture => BaseConfig::Mixture { parts: self.parts },
         };
         let steps = self.steps.unwrap_or(if bends { 32 } else { 3 });
-        FlowConfig::preset(preset, steps, &self.hidden, self.bins, base)
+        // A velocity field is one network for the whole way.
+        let own = if self.preset == PresetFlag::Rectified { vec![256; 3] } else { vec![128; 2] };
+        let hidden = self.hidden.as_ref().unwrap_or(&own);
+        FlowConfig::preset(preset, steps, hidden, self.bins, base)
     }
 }
