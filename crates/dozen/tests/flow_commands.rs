@@ -49,6 +49,15 @@ fn a_flow_is_trained_evaluated_scored_and_drawn_from() {
     json(path, "flow sample m -n 100 --out s.csv");
     let again = json(path, "flow sample m -n 3 --seed 5");
     assert_eq!(again["values"], json(path, "flow sample m -n 3 --seed 5")["values"]);
+    // The way between two rows begins and ends with them.
+    let way = json(path, "flow interpolate m s.csv --rows 3,7 -n 5");
+    let cell = |value: &Value| value.as_str().unwrap().parse::<f64>().unwrap();
+    let text = std::fs::read_to_string(path.join("s.csv")).unwrap();
+    for (row, place) in [(3, 0), (7, 4)] {
+        let there: Vec<f64> = text.lines().nth(row).unwrap().split(',').map(|c| c.parse().unwrap()).collect();
+        assert!((0..2).all(|j| (cell(&way["values"][place][j]) - there[j]).abs() < 1e-3), "{way}");
+    }
+    assert!(refused(path, "flow interpolate m s.csv --rows 1,101").contains("there is no row 101"));
     // There and back: the rows as they were.
     json(path, "flow encode m s.csv --out z.csv");
     json(path, "flow decode m z.csv --out back.csv");

@@ -48,6 +48,21 @@ pub(crate) struct Sample {
     out: Option<PathBuf>,
 }
 
+#[derive(Args, Debug)]
+pub(crate) struct Interpolate {
+    #[command(flatten)]
+    on: OnData,
+    /// The two rows, counted from 1
+    #[arg(long, default_value = "1,2", value_name = "A,B", value_delimiter = ',')]
+    rows: Vec<usize>,
+    /// Rows to make, both ends among them
+    #[arg(short = 'n', long, default_value_t = 10, value_name = "N")]
+    count: usize,
+    /// The table to write [default: CSV on standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
 /// Rows of each side whose transport distance is computed.
 const COMPARED: usize = 1000;
 
@@ -177,6 +192,44 @@ pub(super) fn decode(arguments: &ToTable, context: &Context) -> Result<(), Failu
     let condition = model.config().condition.encode(&table)?;
     let rows = write_table(&arguments.out, [Ok(model.decode(&z, &condition)?)])?;
     said(json!({}), rows, format!("{rows} rows in {}", arguments.out.display()), arguments, started, context);
+    Ok(())
+}
+
+/// The condition goes over from the first row's to the second's half way.
+pub(super) fn interpolate(arguments: &Interpolate, context: &Context) -> Result<(), Failure> {
+    let started = Instant::now();
+    let (model, table) = arguments.on.open(context)?;
+    let [a, b] = arguments.rows[..] else {
+        return Err(Failure::request("--rows takes two rows, as in --rows 1,2"));
+    };
+    if let Some(row) = [a, b].into_iter().find(|row| !(1..=table.rows()).contains(row)) {
+        return Err(Failure::request(format!(
+            "there is no row {row}; the table has rows 1 to {}",
+            table.rows()
+        )));
+    }
+    if arguments.count < 2 {
+        return Err(Failure::request("-n must be at least 2: both ends are among the rows"));
+    }
+    let (cells, condition) = model.cells(&table.select(&[a - 1, b - 1]))?;
+    let ends = model.encode(&cells, &condition);
+    let share = |place: usize| place as f32 / (arguments.count - 1) as f32;
+    let values = (0..arguments.count).flat_map(|place| {
+        let both = ends.row(0).iter().zip(ends.row(1));
+        both.map(move |(a, b)| a + share(place) * (b - a))
+    });
+    let z = Matrix::new(values.collect(), cells.columns());
+    let nearer: Vec<usize> = (0..arguments.count).map(|place| usize::from(share(place) > 0.5)).collect();
+    let condition = if condition.columns() > 0 { condition.select(&nearer) } else { condition };
+    let made = model.decode(&z, &condition)?;
+    let mut json = json!({ "rows": arguments.count, "seconds": started.elapsed().as_secs_f64() });
+    let Some(out) = &arguments.out else {
+        print_table(&made, json, context.json());
+        return Ok(());
+    };
+    let rows = write_table(out, [Ok(made)])?;
+    json["out"] = out.display().to_string().into();
+    Results::new(json).line(format!("{rows} rows in {}", out.display())).print(context.json());
     Ok(())
 }
 

@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Encode(apply::ToTable),
     /// The rows of base values
     Decode(apply::ToTable),
+    /// Rows on the way from one row to another, straight in the base
+    Interpolate(apply::Interpolate),
 }
 
 pub(crate) fn run(command: Command, context: &Context) -> Result<(), Failure> {
@@ -37,5 +39,6 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Sample(arguments) => apply::sample(&arguments, context),
         Command::Encode(arguments) => apply::encode(&arguments, context),
         Command::Decode(arguments) => apply::decode(&arguments, context),
+        Command::Interpolate(arguments) => apply::interpolate(&arguments, context),
     }
 }
