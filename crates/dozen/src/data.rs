@@ -1,7 +1,9 @@
 //! The flags about reading data, shared by all commands that read tables.
 
 use clap::{Args, ValueEnum};
-use dozen::data::{Binarize, Column, Header, ReadOptions, Table, Values, read_table, split_rows};
+use dozen::data::{
+    Binarize, Column, Fingerprint, Header, ReadOptions, Table, Values, read_table, split_rows,
+};
 
 use crate::output::Failure;
 
@@ -80,6 +82,14 @@ pub(crate) struct Parts {
     pub(crate) valid: Table,
     pub(crate) test: Option<Table>,
     pub(crate) files: Vec<String>,
+}
+
+impl Parts {
+    /// What tells the files from others, but for standard input.
+    pub(crate) fn fingerprints(&self) -> Result<Vec<Fingerprint>, Failure> {
+        let files = self.files.iter().filter(|file| *file != "-");
+        Ok(files.map(|file| Fingerprint::of(file)).collect::<Result<_, _>>()?)
+    }
 }
 
 impl TrainingData {

@@ -52,7 +52,8 @@ pub struct Scores {
 /// Scores each row of a table.
 pub fn score(model: &Model, table: &Table) -> Result<Scores, Error> {
     let (cells, condition) = model.cells(table)?;
-    Ok(Scores { log_prob: model.log_prob(&cells, &condition), z: model.encode(&cells, &condition) })
+    let (z, log_prob) = model.encode_with_log_prob(&cells, &condition);
+    Ok(Scores { log_prob, z })
 }
 
 /// Held-out log-probabilities, sorted: what a row's is compared with.

@@ -8,7 +8,7 @@ use dozen_nn::{
     Error, History, Learner, ModelFolder, Optimizer, Progress, RunFolder, StepContext, Terms, Trained, train,
 };
 
-use super::model::{context_layout, fresh};
+use super::model::fresh;
 use super::{Config, FAMILY, Flow, Model};
 use crate::tensors::to_tensor;
 
@@ -39,24 +39,17 @@ pub fn train_model(
     let TrainRequest { config, train: rows, train_condition, valid, valid_condition } = request;
     config.model.validate(rows.columns())?;
     let tracked = device.clone().autodiff();
+    let first: Vec<usize> = (0..rows.rows().min(FIRST_ROWS)).collect();
+    let (x, context) = batch(&config, (rows, train_condition), &first, 0, &tracked);
+    let flow = fresh(&config, &tracked).fitted(&x, context.as_ref());
     let mut learner = FlowLearner {
-        flow: Trained::new(
-            fresh(&config, &tracked),
-            Optimizer::new(config.optimizer, config.clip_norm),
-            config.ema,
-        ),
-        rows,
-        condition: train_condition,
-        valid,
-        valid_condition,
+        flow: Trained::new(flow, Optimizer::new(config.optimizer, config.clip_norm), config.ema),
+        train: (rows, train_condition),
+        valid: (valid, valid_condition),
         log_scale: config.log_scale(),
         config: config.clone(),
         device: device.clone(),
     };
-    let first: Vec<usize> = (0..rows.rows().min(FIRST_ROWS)).collect();
-    let (x, context) = learner.batch(rows, train_condition, &first, 0, &tracked);
-    let fitted = fresh(&config, &tracked).fitted(&x, context.as_ref());
-    learner.flow = Trained::new(fitted, Optimizer::new(config.optimizer, config.clip_norm), config.ema);
     let history = train(&mut learner, rows.rows(), &config.training, run, progress)?;
     ModelFolder::write_config(run, FAMILY, &config)?;
     learner.flow.save(run.path(), "model", false)?;
@@ -66,10 +59,9 @@ pub fn train_model(
 
 struct FlowLearner<'a> {
     flow: Trained<Flow>,
-    rows: &'a Matrix,
-    condition: &'a Matrix,
-    valid: &'a Matrix,
-    valid_condition: &'a Matrix,
+    /// Rows and their conditions.
+    train: (&'a Matrix, &'a Matrix),
+    valid: (&'a Matrix, &'a Matrix),
     log_scale: f64,
     config: Config,
     device: Device,
@@ -80,26 +72,25 @@ impl FlowLearner<'_> {
     fn constant(&self, loss: &str) -> f64 {
         if loss == "nats_per_row" { self.log_scale } else { 0.0 }
     }
+}
 
-    fn batch(
-        &self,
-        cells: &Matrix,
-        condition: &Matrix,
-        rows: &[usize],
-        seed: u64,
-        device: &Device,
-    ) -> (Tensor<2>, Option<Tensor<2>>) {
-        let layout = context_layout(&self.config.condition);
-        let context = (layout.len() > 0).then(|| layout.inputs(&condition.select(rows), device));
-        let cells = self.config.with_noise(&cells.select(rows), 0, seed);
-        (to_tensor(&cells, device), context)
-    }
+/// Some of the rows and their conditions' inputs; whole numbers with noise by a seed.
+fn batch(
+    config: &Config,
+    (cells, condition): (&Matrix, &Matrix),
+    rows: &[usize],
+    seed: u64,
+    device: &Device,
+) -> (Tensor<2>, Option<Tensor<2>>) {
+    let context = config.context(&condition.select(rows), device);
+    let cells = config.with_noise(&cells.select(rows), 0, seed);
+    (to_tensor(&cells, device), context)
 }
 
 impl Learner for FlowLearner<'_> {
     fn step(&mut self, rows: &[usize], context: StepContext) -> Terms {
         let device = self.device.clone().autodiff();
-        let (x, condition) = self.batch(self.rows, self.condition, rows, context.seed, &device);
+        let (x, condition) = batch(&self.config, self.train, rows, context.seed, &device);
         let (name, loss) = self.flow.module().loss(x, condition.as_ref(), context.seed);
         let value = f64::from(loss.clone().into_scalar::<f32>());
         if value.is_finite() {
@@ -109,15 +100,14 @@ impl Learner for FlowLearner<'_> {
     }
 
     fn validate(&mut self) -> Terms {
-        if self.valid.rows() == 0 {
+        if self.valid.0.rows() == 0 {
             return Vec::new();
         }
         let flow = self.flow.evaluated();
-        let rows: Vec<usize> = (0..self.valid.rows()).collect();
+        let rows: Vec<usize> = (0..self.valid.0.rows()).collect();
         let (mut sum, mut term) = (0.0, "");
         for (piece, rows) in rows.chunks(1000).enumerate() {
-            let (x, condition) =
-                self.batch(self.valid, self.valid_condition, rows, piece as u64, &self.device);
+            let (x, condition) = batch(&self.config, self.valid, rows, piece as u64, &self.device);
             let (name, loss) = flow.loss(x, condition.as_ref(), piece as u64);
             sum += f64::from(loss.into_scalar::<f32>()) * rows.len() as f64;
             term = name;

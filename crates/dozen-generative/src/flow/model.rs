@@ -26,7 +26,7 @@ pub struct Model {
 }
 
 /// The inputs that a condition's cells make: numbers and bits as they are, categories as one of many.
-pub(crate) fn context_layout(condition: &Schema) -> Layout {
+fn context_layout(condition: &Schema) -> Layout {
     let order: Vec<usize> = (0..condition.columns.len()).collect();
     Layout::new(condition, &order, 0)
 }
@@ -35,6 +35,12 @@ impl Config {
     /// Inputs of the condition.
     pub(crate) fn context_width(&self) -> usize {
         context_layout(&self.condition).input_sizes().iter().sum()
+    }
+
+    /// The inputs of a condition, where there is one.
+    pub(crate) fn context(&self, condition: &Matrix, device: &Device) -> Option<Tensor<2>> {
+        let layout = context_layout(&self.condition);
+        (layout.len() > 0).then(|| layout.inputs(condition, device))
     }
 
     /// `sum ln deviation`: what standardisation adds to a log-density.
@@ -112,6 +118,18 @@ impl Model {
         Matrix::new(values, cells.columns())
     }
 
+    /// The base's values of each row, and its `ln p` in nats and in the data's own units, in one pass.
+    pub fn encode_with_log_prob(&self, cells: &Matrix, condition: &Matrix) -> (Matrix, Vec<f64>) {
+        let (constant, width) = (self.config.log_scale(), cells.columns());
+        let values = self.by_piece(cells, condition, |x, context| {
+            let (z, log) = self.flow.encode(x, context);
+            Tensor::cat(vec![z.clone(), self.flow.base.log_prob(z) + log], 1)
+        });
+        let rows = values.chunks_exact(width + 1);
+        let log_prob = rows.clone().map(|row| f64::from(row[width]) - constant).collect();
+        (Matrix::new(rows.flat_map(|row| &row[..width]).copied().collect(), width), log_prob)
+    }
+
     /// The rows of base values.
     pub fn decode(&self, z: &Matrix, condition: &Matrix) -> Result<Table, Error> {
         let rows: Vec<usize> = (0..z.rows()).collect();
@@ -153,8 +171,7 @@ impl Model {
 
     /// The inputs of a condition, where there is one.
     pub(crate) fn context(&self, condition: &Matrix) -> Option<Tensor<2>> {
-        let layout = context_layout(&self.config.condition);
-        (layout.len() > 0).then(|| layout.inputs(condition, &self.device))
+        self.config.context(condition, &self.device)
     }
 
     /// Pieces of the rows side by side, each small enough to stay in a core's cache.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use clap::{Args, Subcommand, ValueEnum};
 use dozen::data::{
-    Column, Fingerprint, Made, Schema, Table, TableReader, Values, make, open_table, split_rows, write_table,
+    Column, Made, Schema, Table, TableReader, Values, make, open_table, split_rows, write_table,
 };
 use dozen::generative::autoregressive::{
     Architecture, Baselines, Evaluation, Evidence, Model, ModelConfig, Ordering, Surprise, TrainRequest,
@@ -238,8 +238,7 @@ fn train_run(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -
     let parts = arguments.data.read(context.seed())?;
     let columns = Schema::infer(&parts.train, &arguments.data.categorical)?;
     let (train, valid) = (columns.encode(&parts.train)?, columns.encode(&parts.valid)?);
-    let data =
-        parts.files.iter().filter(|f| *f != "-").map(|f| Fingerprint::of(f)).collect::<Result<_, _>>()?;
+    let data = parts.fingerprints()?;
     let run = arguments.training.run_folder(context, resumed)?;
     let request = TrainRequest {
         model,

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use clap::Args;
-use dozen::data::{Fingerprint, Kind, Schema, Table, Values};
+use dozen::data::{Kind, Schema, Table, Values};
 use dozen::generative::flow::{
     Calibration, Config, Evaluation, TrainRequest, evaluate, score, train_model, training_report,
 };
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::shape::Shape;
 use crate::args::{Command as Noun, Context, Invocation};
-use crate::data::{Parts, TrainingData};
+use crate::data::TrainingData;
 use crate::output::{Failure, Results};
 use crate::training::{self, TrainingArguments};
 
@@ -80,7 +80,7 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
         optimizer: arguments.training.optimizer(),
         clip_norm: arguments.training.clip_norm,
         ema: arguments.training.ema,
-        data: fingerprints(&parts)?,
+        data: parts.fingerprints()?,
     };
     config.model.validate(config.columns.columns.len())?;
     let cells = |table: &Table| -> Result<_, Failure> {
@@ -136,11 +136,6 @@ pub(super) fn in_words(rows: &str, found: &Evaluation) -> String {
         "log-probability of {rows} rows: {:.4} ± {:.4} nats a row, {:.4} bits a dimension",
         found.log_prob, found.standard_error, found.bits_per_dimension
     )
-}
-
-fn fingerprints(parts: &Parts) -> Result<Vec<Fingerprint>, Failure> {
-    let files = parts.files.iter().filter(|file| *file != "-");
-    Ok(files.map(|file| Fingerprint::of(file)).collect::<Result<_, _>>()?)
 }
 
 impl Chosen {

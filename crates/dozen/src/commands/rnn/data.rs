@@ -11,10 +11,8 @@ use crate::texts::{Texts, as_text, read_all};
 pub(super) fn read_text(files: &[String], column: &str) -> Result<String, Failure> {
     let mut text = String::new();
     let texts = Texts::of(files.to_vec(), column);
-    let mut file = String::new();
-    for name in texts.files()? {
-        file.clone_from(&name);
-        texts.each_of(&name, &mut |bytes| {
+    for file in texts.files()? {
+        texts.each_of(&file, &mut |bytes| {
             text.push_str(as_text(&file, bytes)?);
             Ok(())
         })?;

@@ -132,17 +132,17 @@ impl<'m> Writer<'m> {
         let mut generator = Generator::new(model, samples)?;
         let units = model.units().expect("a language model has a vocabulary");
         let mut ids = units.encode(prompt, "the prompt")?;
+        let mut stream = units.stream();
+        // So that words go on after the prompt's.
+        for &id in &ids {
+            stream.push(id);
+        }
         if ids.is_empty() {
             ids.push(beginning(units));
         }
         let last = ids.pop().expect("there is one");
         for id in ids {
             generator.step(&vec![id; samples]);
-        }
-        let mut stream = units.stream();
-        if !prompt.is_empty() {
-            // So that words go on after the prompt's.
-            units.encode(prompt, "the prompt")?.into_iter().for_each(|id| drop(stream.push(id)));
         }
         Ok(Self {
             generator,
