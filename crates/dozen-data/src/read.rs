@@ -2,7 +2,7 @@
 
 use crate::source::{self, Format};
 use crate::{Binarize, DataError, Matrix, Table};
-use crate::{delimited, idx, npy, parquet_table};
+use crate::{delimited, idx, image_folder, npy, parquet_table};
 
 /// Whether a delimited file's first line holds the names of the columns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +38,12 @@ pub struct TableReader {
     left: usize,
 }
 
+impl TableReader {
+    fn new(chunks: Chunks, options: &ReadOptions) -> Self {
+        Self { chunks, binarize: options.binarize, left: options.limit.unwrap_or(usize::MAX) }
+    }
+}
+
 impl Iterator for TableReader {
     type Item = Result<Table, DataError>;
 
@@ -64,10 +70,14 @@ impl Iterator for TableReader {
 /// Opens a table for reading `chunk_rows` rows at a time.
 ///
 /// Formats are told by content, not by name: delimited text (comma, tab, semicolon, bar or blanks), Parquet, NPY,
-/// NPZ (`file.npz:key`) and IDX; text, NPY and IDX may be compressed with gzip, bzip2 or zstd. `-` is standard
-/// input.
+/// NPZ (`file.npz:key`), IDX, and tar archives of images (`file.tar:folder`); all but Parquet and NPZ may be compressed with gzip, bzip2 or zstd.
+/// A folder is read as the images in it. `-` is standard input.
 pub fn open_table(path: &str, options: &ReadOptions, chunk_rows: usize) -> Result<TableReader, DataError> {
     let (file, _) = source::split_key(path);
+    if std::path::Path::new(file).is_dir() {
+        let table = image_folder::read_folder(file)?;
+        return Ok(TableReader::new(pieces(table, chunk_rows), options));
+    }
     let mut stream = source::open(file)?;
     let chunks: Chunks = match source::format(path, &mut stream)? {
         Format::Delimited => Box::new(delimited::open(file, stream, options, chunk_rows)?),
@@ -75,8 +85,21 @@ pub fn open_table(path: &str, options: &ReadOptions, chunk_rows: usize) -> Resul
         Format::Npy => Box::new(npy::open(file, stream, chunk_rows)?),
         Format::Npz { key } => Box::new(npy::open_npz(file, key.as_deref(), chunk_rows)?),
         Format::Idx => Box::new(idx::open(file, stream, chunk_rows)?),
+        Format::Tar { under } => pieces(image_folder::read_tar(file, stream, under.as_deref())?, chunk_rows),
     };
-    Ok(TableReader { chunks, binarize: options.binarize, left: options.limit.unwrap_or(usize::MAX) })
+    Ok(TableReader::new(chunks, options))
+}
+
+/// A table that is in memory already.
+fn pieces(table: Table, rows: usize) -> Chunks {
+    if rows >= table.rows() {
+        return Box::new(std::iter::once(Ok(table)));
+    }
+    let starts = (0..table.rows()).step_by(rows);
+    Box::new(starts.map(move |start| {
+        let piece: Vec<usize> = (start..table.rows().min(start + rows)).collect();
+        Ok(table.select(&piece))
+    }))
 }
 
 /// Reads a whole table.

@@ -11,8 +11,14 @@ pub(crate) enum Format {
     Delimited,
     Parquet,
     Npy,
-    Npz { key: Option<String> },
+    Npz {
+        key: Option<String>,
+    },
     Idx,
+    /// An archive of images, or of one folder of it.
+    Tar {
+        under: Option<String>,
+    },
 }
 
 /// A file's bytes, decompressed.
@@ -25,12 +31,16 @@ pub fn ending(path: &str) -> String {
     name.rsplit_once('.').map_or_else(String::new, |(_, ending)| ending.to_owned())
 }
 
-/// Splits `data.npz:key` into the file and the key; other paths have no key.
+/// Splits `data.npz:key` into the file and the key, and `images.tar.gz:folder`; other paths have no key.
 pub(crate) fn split_key(path: &str) -> (&str, Option<&str>) {
     match path.rsplit_once(':') {
-        Some((file, key)) if file.to_ascii_lowercase().ends_with(".npz") => (file, Some(key)),
+        Some((file, key)) if file.to_ascii_lowercase().ends_with(".npz") || is_tar(file) => (file, Some(key)),
         _ => (path, None),
     }
+}
+
+fn is_tar(file: &str) -> bool {
+    ending(file) == "tar" || ending(file) == "tgz"
 }
 
 /// Opens a file (`-` for standard input), decompressing gzip, bzip2 and zstd as their first bytes tell.
@@ -47,7 +57,7 @@ pub(crate) fn open_file(path: &str) -> Result<File, DataError> {
     let failed = |source| DataError::Io { action: "open", path: path.into(), source };
     let file = File::open(path).map_err(failed)?;
     if file.metadata().map_err(failed)?.is_dir() {
-        return Err(DataError::content(path, "", "this is a folder; name a file of a table in it"));
+        return Err(DataError::content(path, "", "this is a folder, where a file is needed"));
     }
     Ok(file)
 }
@@ -78,6 +88,8 @@ pub(crate) fn format(path: &str, stream: &mut Stream) -> Result<Format, DataErro
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Format::Npy,
         [b'P', b'K', 3, 4, ..] => Format::Npz { key: key.map(str::to_owned) },
         [0, 0, 0x08..=0x0e, 1..=4, ..] => Format::Idx,
+        // The mark of a tar archive stands in its first header.
+        start if start.get(257..262) == Some(b"ustar") => Format::Tar { under: key.map(str::to_owned) },
         _ => Format::Delimited,
     };
     Ok(format)

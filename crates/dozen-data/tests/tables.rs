@@ -85,7 +85,7 @@ fn faults_say_where_they_are() {
     let error = read("/nowhere/t.csv").unwrap_err().to_string();
     assert!(error.starts_with("cannot open `/nowhere/t.csv`"), "{error}");
     let folder = folder();
-    assert!(read(&folder.path().display().to_string()).unwrap_err().to_string().contains("this is a folder"));
+    assert!(read(&folder.path().display().to_string()).unwrap_err().to_string().contains("no images"));
 }
 
 #[test]

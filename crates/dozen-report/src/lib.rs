@@ -13,7 +13,9 @@
 //! ```
 
 mod html;
+mod pictures;
 mod plot;
 
 pub use html::{Report, Section, Table, escape};
+pub use pictures::PictureGrid;
 pub use plot::{BarPlot, LinePlot, PixelGrid, ScatterPlot, standalone};

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod data;
 mod output;
+mod pictures;
 mod texts;
 mod training;
 

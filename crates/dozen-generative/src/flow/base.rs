@@ -64,6 +64,7 @@ impl Base {
                 let greatest = terms.clone().detach().max_dim(1);
                 (terms - greatest.clone()).exp().sum_dim(1).log() + greatest - 0.5 * columns * (2.0 * PI).ln()
             }
+            (BaseConfig::Uniform, ..) => super::transform::no_change(&z),
             _ => z.square().sum_dim(1) * -0.5 - 0.5 * columns * (2.0 * PI).ln(),
         }
     }
@@ -94,6 +95,7 @@ impl Base {
                         normal as f32 * log_deviations[at].exp() + means[at]
                     }
                     (_, _, Some(student)) => student.sample(&mut rng) as f32,
+                    _ if self.config == BaseConfig::Uniform => rng.random(),
                     _ => normal as f32,
                 });
             }
@@ -105,6 +107,7 @@ impl Base {
     pub fn cumulative(&self, z: f64) -> Option<f64> {
         match self.config {
             BaseConfig::Gaussian => Some(normal_cumulative(z)),
+            BaseConfig::Uniform => Some(z.clamp(0.0, 1.0)),
             BaseConfig::StudentT { .. } | BaseConfig::Mixture { .. } => None,
         }
     }

@@ -1,6 +1,6 @@
 //! What a flow is made of.
 
-use dozen_data::{Fingerprint, Schema};
+use dozen_data::{Fingerprint, ImageShape, Schema};
 use dozen_nn::{Error, OptimizerConfig, TrainConfig};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,39 @@ pub enum BijectionConfig {
         /// Where the straight tails begin.
         bound: f64,
     },
+    /// A monotone spline of straight pieces, the identity outside `[-bound, bound]`.
+    LinearSpline {
+        /// Bins.
+        bins: usize,
+        /// Where the straight tails begin.
+        bound: f64,
+    },
+}
+
+/// Which values of an image a coupling leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "snake_case")]
+pub enum Mask {
+    /// Every other pixel.
+    Checkerboard {
+        /// Those whose row and column add up to an odd number.
+        odd: bool,
+    },
+    /// Half of the channels.
+    Channels {
+        /// The first half changes, else the second.
+        first: bool,
+    },
+}
+
+/// How training finds the divergence of a velocity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trace {
+    /// As it is, at a price for each column.
+    Exact,
+    /// Along one random direction, right on average.
+    Hutchinson,
 }
 
 /// One step of a flow, from the data towards the base.
@@ -62,10 +95,52 @@ pub enum TransformConfig {
         /// How it is followed.
         solver: Solver,
     },
+    /// A velocity field, learnt by the likelihood.
+    Continuous {
+        /// Units of each hidden layer.
+        hidden: Vec<usize>,
+        /// How it is followed.
+        solver: Solver,
+        /// Of the velocity's slopes, in training.
+        trace: Trace,
+    },
+    /// Batch normalisation.
+    BatchNorm,
+    /// From [0, 1] onto the line.
+    Logit {
+        /// What keeps 0 and 1 from infinity.
+        margin: f64,
+    },
+    /// From the line into (0, 1), for a uniform base.
+    Sigmoid,
+    /// Squares of two by two pixels become channels.
+    Squeeze {
+        /// Before.
+        shape: ImageShape,
+    },
+    /// A scale and a shift of each channel.
+    ImageActnorm {
+        /// Of the images.
+        shape: ImageShape,
+    },
+    /// An invertible matrix over the channels of a pixel: a 1x1 convolution.
+    ImageLinear {
+        /// Of the images.
+        shape: ImageShape,
+    },
+    /// Some values of an image by functions of the others.
+    ImageCoupling {
+        /// Of the images.
+        shape: ImageShape,
+        /// Which are left.
+        mask: Mask,
+        /// Channels of the network's hidden layers.
+        hidden: usize,
+    },
 }
 
-/// How a velocity is followed from one end of time to the other, in so many steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How a velocity is followed from one end of time to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "snake_case")]
 pub enum Solver {
     /// Straight on: one velocity a step.
@@ -83,13 +158,18 @@ pub enum Solver {
         /// Steps.
         steps: usize,
     },
+    /// The rule of Dormand and Prince, in steps as long as the tolerance lets them be.
+    Adaptive {
+        /// How far a step may be off, absolutely and relatively.
+        tolerance: f64,
+    },
 }
 
 impl Solver {
-    /// How many steps.
-    pub fn steps(self) -> usize {
+    fn has_sense(self) -> bool {
         match self {
-            Self::Euler { steps } | Self::Midpoint { steps } | Self::Rk4 { steps } => steps,
+            Self::Euler { steps } | Self::Midpoint { steps } | Self::Rk4 { steps } => steps > 0,
+            Self::Adaptive { tolerance } => tolerance > 0.0,
         }
     }
 }
@@ -110,6 +190,8 @@ pub enum BaseConfig {
         /// How many.
         parts: usize,
     },
+    /// Independent columns uniform in (0, 1); the last transform must be a sigmoid.
+    Uniform,
 }
 
 /// The hyper-parameters of a flow.
@@ -123,10 +205,12 @@ pub struct FlowConfig {
 }
 
 /// Flows that work on tables without tuning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Preset {
     /// Autoregressive neural splines.
     Nsf,
+    /// The same of straight pieces.
+    NsfLinear,
     /// Neural splines by coupling: as fast to draw from as to train.
     NsfCoupling,
     /// Masked autoregressive flow.
@@ -145,15 +229,33 @@ pub enum Preset {
     Radial,
     /// A velocity field, learnt by matching straight lines.
     Rectified(Solver),
+    /// A velocity field, learnt by the likelihood.
+    Continuous(Solver, Trace),
+}
+
+/// Flows of images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImagePreset {
+    /// Actnorm, 1x1 convolution and coupling by halves of the channels, at several scales.
+    Glow,
+    /// Coupling by checkerboards and by halves of the channels, at several scales.
+    RealNvp,
 }
 
 /// Where a preset's splines end, in standard deviations of the data.
 const BOUND: f64 = 5.0;
 
+/// What keeps pixels from the ends of [0, 1], where logits are infinite (Dinh et al. 2017, section 4.1).
+const MARGIN: f64 = 0.05;
+
+/// How often the sides of images are halved, where they are even.
+const SCALES: usize = 3;
+
 impl FlowConfig {
     /// A preset of so many steps with networks of these hidden layers.
     pub fn preset(preset: Preset, steps: usize, hidden: &[usize], bins: usize, base: BaseConfig) -> Self {
         let spline = BijectionConfig::Spline { bins, bound: BOUND };
+        let linear_spline = BijectionConfig::LinearSpline { bins, bound: BOUND };
         let affine = BijectionConfig::Affine;
         let autoregressive = |bijection, step: usize, inverse| TransformConfig::Autoregressive {
             bijection,
@@ -169,6 +271,7 @@ impl FlowConfig {
         let step = |step: usize| -> Vec<TransformConfig> {
             match preset {
                 Preset::Nsf => vec![autoregressive(spline, step, false)],
+                Preset::NsfLinear => vec![autoregressive(linear_spline, step, false)],
                 Preset::Maf => vec![autoregressive(affine, step, false)],
                 Preset::Iaf => vec![autoregressive(affine, step, true)],
                 // Two couplings, so that every column is changed in a step.
@@ -189,16 +292,71 @@ impl FlowConfig {
                 Preset::Rectified(solver) => {
                     vec![TransformConfig::Rectified { hidden: hidden.to_vec(), solver }]
                 }
+                Preset::Continuous(solver, trace) => {
+                    vec![TransformConfig::Continuous { hidden: hidden.to_vec(), solver, trace }]
+                }
             }
         };
         // A velocity field is the whole flow.
-        let steps = if matches!(preset, Preset::Rectified(_)) { 1 } else { steps };
+        let steps = if matches!(preset, Preset::Rectified(_) | Preset::Continuous(..)) { 1 } else { steps };
         let mut transforms: Vec<TransformConfig> = (0..steps).flat_map(step).collect();
         if preset == Preset::Nice {
             // Additive steps keep volumes; one scale at the end (Dinh et al. 2015, section 3.3).
             transforms.push(TransformConfig::Actnorm);
         }
+        if base == BaseConfig::Uniform {
+            transforms.push(TransformConfig::Sigmoid);
+        }
         Self { transforms, base }
+    }
+
+    /// With batch normalisation after each step that bends.
+    #[must_use]
+    pub fn with_batch_norm(self) -> Self {
+        let bends = |transform: &TransformConfig| {
+            matches!(transform, TransformConfig::Autoregressive { .. } | TransformConfig::Coupling { .. })
+        };
+        let with = |transform: TransformConfig| {
+            let norm = bends(&transform).then_some(TransformConfig::BatchNorm);
+            std::iter::once(transform).chain(norm)
+        };
+        Self { transforms: self.transforms.into_iter().flat_map(with).collect(), ..self }
+    }
+
+    /// For values in [0, 1].
+    #[must_use]
+    pub fn of_unit_interval(mut self) -> Self {
+        self.transforms.insert(0, TransformConfig::Logit { margin: MARGIN });
+        self
+    }
+
+    /// A preset for images of this shape with values in [0, 1]: `steps` at each scale, networks of `hidden` channels.
+    pub fn images(preset: ImagePreset, shape: ImageShape, steps: usize, hidden: usize) -> Self {
+        let mut transforms = vec![TransformConfig::Logit { margin: MARGIN }];
+        let coupling = |shape, mask| TransformConfig::ImageCoupling { shape, mask, hidden };
+        let mut shape = shape;
+        for scale in 0..=SCALES {
+            if preset == ImagePreset::RealNvp {
+                for step in 0..steps {
+                    transforms.push(TransformConfig::ImageActnorm { shape });
+                    transforms.push(coupling(shape, Mask::Checkerboard { odd: step % 2 == 1 }));
+                }
+            }
+            let Some(squeezed) = shape.squeezed().filter(|_| scale < SCALES) else { break };
+            transforms.push(TransformConfig::Squeeze { shape });
+            shape = squeezed;
+            for step in 0..steps {
+                transforms.push(TransformConfig::ImageActnorm { shape });
+                if preset == ImagePreset::Glow {
+                    transforms.push(TransformConfig::ImageLinear { shape });
+                }
+                let first = preset == ImagePreset::RealNvp && step % 2 == 1;
+                transforms.push(coupling(shape, Mask::Channels { first }));
+            }
+            // Half of the channels are at the base now (Dinh et al. 2017, section 3.6).
+            shape.channels /= 2;
+        }
+        Self { transforms, base: BaseConfig::Gaussian }
     }
 
     /// Checks what the types cannot.
@@ -211,7 +369,8 @@ impl FlowConfig {
         for transform in &self.transforms {
             let (bijection, hidden) = match transform {
                 TransformConfig::Autoregressive { bijection, hidden, inverse, .. } => {
-                    if *inverse && matches!(bijection, BijectionConfig::Spline { .. }) {
+                    let spline = !matches!(bijection, BijectionConfig::Additive | BijectionConfig::Affine);
+                    if *inverse && spline {
                         return refuse(
                             "inverse autoregressive flows are affine here; splines go the other way".into(),
                         );
@@ -224,13 +383,24 @@ impl FlowConfig {
                     }
                     (bijection, hidden)
                 }
-                TransformConfig::Rectified { hidden, solver } => {
-                    if hidden.contains(&0) || solver.steps() == 0 {
-                        return refuse("a hidden layer needs a unit, and a solver a step".into());
-                    }
-                    if !alone {
+                TransformConfig::Rectified { hidden, solver }
+                | TransformConfig::Continuous { hidden, solver, .. } => {
+                    if hidden.contains(&0) || !solver.has_sense() {
                         return refuse(
-                            "a rectified flow is one velocity field, without other transforms".into(),
+                            "a hidden layer needs a unit, and a solver a step or a tolerance".into(),
+                        );
+                    }
+                    if !alone && matches!(transform, TransformConfig::Rectified { .. }) {
+                        return refuse(
+                            "a rectified flow is one velocity field, without other transforms, and its base not uniform".into(),
+                        );
+                    }
+                    continue;
+                }
+                TransformConfig::ImageCoupling { shape, mask, hidden } => {
+                    if *hidden == 0 || (matches!(mask, Mask::Channels { .. }) && shape.channels < 2) {
+                        return refuse(
+                            "image couplings need a hidden channel, and two channels to halve".into(),
                         );
                     }
                     continue;
@@ -240,7 +410,8 @@ impl FlowConfig {
             if hidden.contains(&0) {
                 return refuse("a hidden layer needs at least one unit".into());
             }
-            if let BijectionConfig::Spline { bins, bound } = bijection
+            if let BijectionConfig::Spline { bins, bound } | BijectionConfig::LinearSpline { bins, bound } =
+                bijection
                 && !((1..=256).contains(bins) && *bound > 0.0)
             {
                 return refuse(format!(
@@ -253,6 +424,9 @@ impl FlowConfig {
                 refuse(format!("--degrees must be above 0, not {degrees}"))
             }
             BaseConfig::Mixture { parts: 0 } => refuse("--parts must be at least 1".into()),
+            BaseConfig::Uniform if self.transforms.last() != Some(&TransformConfig::Sigmoid) => {
+                refuse("a uniform base needs a sigmoid as the last transform".into())
+            }
             _ => Ok(()),
         }
     }
@@ -267,8 +441,14 @@ pub struct Config {
     pub columns: Schema,
     /// The columns that the density is conditional on.
     pub condition: Schema,
-    /// For each column whether it holds whole numbers, which uniform noise makes continuous (Theis et al. 2016).
+    /// For each column whether it holds whole numbers, which noise from [0, 1) makes continuous (Theis et al. 2016).
     pub whole: Vec<bool>,
+    /// Units of each hidden layer of the flow that makes the noise, given the numbers (Ho et al. 2019); else it is uniform.
+    #[serde(default)]
+    pub variational: Option<Vec<usize>>,
+    /// The shape, where the columns are the pixels of an image, from 0 to 255.
+    #[serde(default)]
+    pub image: Option<ImageShape>,
     /// How it was trained.
     pub training: TrainConfig,
     /// The rule of its steps.

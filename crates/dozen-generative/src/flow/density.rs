@@ -6,13 +6,15 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::transform::{Stepped, Transform, no_change};
-use super::{Base, FlowConfig};
+use super::{Base, Dequantizer, FlowConfig};
 
 /// A flow of `[rows, columns]`, conditional on `[rows, context]` where there is a context.
 #[derive(Module, Debug)]
 pub struct Flow {
     pub(crate) transforms: Vec<Transform>,
     pub(crate) base: Base,
+    /// What makes whole numbers continuous, where it is learnt.
+    pub(crate) dequantizer: Option<Dequantizer>,
 }
 
 impl Flow {
@@ -25,20 +27,20 @@ impl Flow {
         Self {
             transforms: config.transforms.iter().enumerate().map(transform).collect(),
             base: Base::new(config.base, columns, device),
+            dequantizer: None,
         }
     }
 
-    /// The same with each [`Actnorm`](super::transform::Actnorm) begun at what a batch becomes before it.
+    /// The same with what is begun at the data begun at what a batch, which is not tracked, becomes before it.
     #[must_use]
-    pub fn fitted(mut self, x: &Tensor<2>, context: Option<&Tensor<2>>) -> Self {
-        let mut x = x.clone();
+    pub fn fitted(mut self, mut x: Tensor<2>, context: Option<&Tensor<2>>) -> Self {
+        if !self.transforms.iter().any(Transform::begins_at_data) {
+            return self;
+        }
         let mut fitted = Vec::new();
         for transform in self.transforms {
-            let transform = match transform {
-                Transform::Actnorm(step) => Transform::Actnorm(step.fitted(&x)),
-                other => other,
-            };
-            x = transform.forward(x, context).0.detach();
+            let transform = transform.fitted(&Tensor::from_inner(x.clone()));
+            x = transform.valid().forward(x, context).0;
             fitted.push(transform);
         }
         self.transforms = fitted;
@@ -47,13 +49,33 @@ impl Flow {
 
     /// `z` and `ln |det dz/dx|`.
     pub fn encode(&self, x: Tensor<2>, context: Option<&Tensor<2>>) -> Stepped {
+        self.through(x, |transform, x| transform.forward(x, context))
+    }
+
+    fn through(&self, x: Tensor<2>, forward: impl Fn(&Transform, Tensor<2>) -> Stepped) -> Stepped {
         let mut log = no_change(&x);
         let mut z = x;
         for transform in &self.transforms {
-            let (next, own) = transform.forward(z, context);
+            let (next, own) = forward(transform, z);
             (z, log) = (next, log + own);
         }
         (z, log)
+    }
+
+    /// Rows as the transforms take them, and what their noise adds to `ln p`: nothing, but where a flow makes it.
+    pub(crate) fn with_noise(
+        &self,
+        x: Tensor<2>,
+        context: Option<&Tensor<2>>,
+        seed: u64,
+    ) -> (Tensor<2>, Option<Tensor<2>>) {
+        match &self.dequantizer {
+            Some(dequantizer) => {
+                let (x, log) = dequantizer.add_noise(x, context, seed);
+                (x, Some(log))
+            }
+            None => (x, None),
+        }
     }
 
     /// `x` and `ln |det dx/dz|`.
@@ -73,19 +95,31 @@ impl Flow {
         self.base.log_prob(z) + log
     }
 
-    /// What training makes small, by its name: a rectified flow's matching loss at times and base rows drawn by a seed, else the mean
-    /// negative log-probability in nats.
+    /// What training makes small, by its name: a rectified flow's matching loss at times drawn by a seed, and base rows that are given or drawn by
+    /// it too; else the mean negative log-probability in nats.
     pub(crate) fn loss(
         &self,
         x: Tensor<2>,
         context: Option<&Tensor<2>>,
+        base: Option<Tensor<2>>,
         seed: u64,
     ) -> (&'static str, Tensor<1>) {
-        let [Transform::Rectified(field)] = &self.transforms[..] else {
-            return ("nats_per_row", self.log_prob(x, context).mean().neg());
-        };
+        let (x, noise_log) = self.with_noise(x, context, seed);
         let (rows, device) = (x.dims()[0], x.device());
-        let base = self.base.sample(rows, seed, &device);
+        let [Transform::Rectified(field)] = &self.transforms[..] else {
+            let in_training = device.is_autodiff();
+            let (z, log) = self.through(x, |transform, x| {
+                if in_training {
+                    transform.forward_in_training(x, context)
+                } else {
+                    transform.forward(x, context)
+                }
+            });
+            let log_prob = self.base.log_prob(z) + log;
+            let bound = noise_log.map_or(log_prob.clone(), |noise| log_prob + noise);
+            return ("nats_per_row", bound.mean().neg());
+        };
+        let base = base.unwrap_or_else(|| self.base.sample(rows, seed, &device));
         // One time in each of as many equal parts.
         let mut rng = StdRng::seed_from_u64(seed);
         let times: Vec<f32> = (0..rows).map(|row| (row as f32 + rng.random::<f32>()) / rows as f32).collect();

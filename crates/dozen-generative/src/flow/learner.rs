@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use dozen_data::Matrix;
 use dozen_nn::{
@@ -24,6 +25,9 @@ pub struct TrainRequest<'a> {
     pub valid: &'a Matrix,
     /// Their conditions.
     pub valid_condition: &'a Matrix,
+    /// A rectified flow to straighten (Liu et al. 2023, section 2.2): the new one goes on from it, and learns the lines from rows of the base to what
+    /// it makes of them, under the conditions of the rows given; the rows themselves are not used.
+    pub reflow: Option<&'a Model>,
 }
 
 /// Rows that actnorms begin at.
@@ -36,16 +40,32 @@ pub fn train_model(
     device: &Device,
     progress: Progress,
 ) -> Result<(Model, History), Error> {
-    let TrainRequest { config, train: rows, train_condition, valid, valid_condition } = request;
+    let TrainRequest { config, train: rows, train_condition, valid, valid_condition, reflow } = request;
     config.model.validate(rows.columns())?;
+    let couples = |teacher: &Model| {
+        let seed = config.training.seed;
+        [(rows, train_condition, seed + 1), (valid, valid_condition, seed + 2)]
+            .map(|(rows, condition, seed)| teacher.couples(rows.rows(), condition, seed))
+    };
+    let couples = reflow.map(couples);
+    let (rows, valid) = match &couples {
+        Some([(_, train), (_, valid)]) => (train, valid),
+        None => (rows, valid),
+    };
     let tracked = device.clone().autodiff();
     let first: Vec<usize> = (0..rows.rows().min(FIRST_ROWS)).collect();
-    let (x, context) = batch(&config, (rows, train_condition), &first, 0, &tracked);
-    let flow = fresh(&config, &tracked).fitted(&x, context.as_ref());
+    let (x, context) = batch(&config, (rows, train_condition), &first, 0, device);
+    let flow = match reflow {
+        Some(teacher) => teacher.flow.clone().train(),
+        None => fresh(&config, &tracked),
+    };
+    let (x, _) = flow.valid().with_noise(x, context.as_ref(), 0);
+    let flow = flow.fitted(x, context.as_ref());
     let mut learner = FlowLearner {
         flow: Trained::new(flow, Optimizer::new(config.optimizer, config.clip_norm), config.ema),
         train: (rows, train_condition),
         valid: (valid, valid_condition),
+        base: couples.as_ref().map(|[(train, _), (valid, _)]| [train, valid]),
         log_scale: config.log_scale(),
         config: config.clone(),
         device: device.clone(),
@@ -62,6 +82,8 @@ struct FlowLearner<'a> {
     /// Rows and their conditions.
     train: (&'a Matrix, &'a Matrix),
     valid: (&'a Matrix, &'a Matrix),
+    /// What they are matched with, where that is not chance.
+    base: Option<[&'a Matrix; 2]>,
     log_scale: f64,
     config: Config,
     device: Device,
@@ -91,7 +113,9 @@ impl Learner for FlowLearner<'_> {
     fn step(&mut self, rows: &[usize], context: StepContext) -> Terms {
         let device = self.device.clone().autodiff();
         let (x, condition) = batch(&self.config, self.train, rows, context.seed, &device);
-        let (name, loss) = self.flow.module().loss(x, condition.as_ref(), context.seed);
+        let base = self.base.map(|[train, _]| to_tensor(&train.select(rows), &device));
+        device.seed(context.seed);
+        let (name, loss) = self.flow.module().loss(x, condition.as_ref(), base, context.seed);
         let value = f64::from(loss.clone().into_scalar::<f32>());
         if value.is_finite() {
             self.flow.descend(&loss, context.rate);
@@ -108,7 +132,8 @@ impl Learner for FlowLearner<'_> {
         let (mut sum, mut term) = (0.0, "");
         for (piece, rows) in rows.chunks(1000).enumerate() {
             let (x, condition) = batch(&self.config, self.valid, rows, piece as u64, &self.device);
-            let (name, loss) = flow.loss(x, condition.as_ref(), piece as u64);
+            let base = self.base.map(|[_, valid]| to_tensor(&valid.select(rows), &self.device));
+            let (name, loss) = flow.loss(x, condition.as_ref(), base, piece as u64);
             sum += f64::from(loss.into_scalar::<f32>()) * rows.len() as f64;
             term = name;
         }

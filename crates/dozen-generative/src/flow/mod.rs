@@ -7,13 +7,16 @@
 //! | [`Coupling`](transform::Coupling) | half of the columns by functions of the other half: NICE, RealNVP, NSF | Dinh et al. 2015, 2017 |
 //! | [`Actnorm`](transform::Actnorm), [`Linear`](transform::Linear) | a scale and shift of each column; an invertible matrix by its LU parts | Kingma and Dhariwal 2018 |
 //! | [`Planar`](transform::Planar), [`Radial`](transform::Radial) | one bend each | Rezende and Mohamed 2015 |
-//! | [`Rectified`](transform::Rectified) | a velocity from the base to the data, followed through time | Liu et al. 2023; Lipman et al. 2023 |
+//! | [`Velocity`](transform::Velocity) | a velocity from the base to the data, followed through time; learnt by matching straight lines, or by the likelihood | Liu et al. 2023; Lipman et al. 2023; Grathwohl et al. 2019 |
+//! | [`ImageCoupling`](transform::ImageCoupling), [`EachPixel`](transform::EachPixel), [`Squeeze`](transform::Squeeze) | couplings of images, by checkerboards or channels, at several scales | Dinh et al. 2017; Kingma and Dhariwal 2018 |
+//! | [`Logit`](transform::Logit), [`BatchNorm`](transform::BatchNorm), [`Dequantizer`] | what makes pixels and whole numbers fit | Dinh et al. 2017; Ho et al. 2019 |
 //!
 //! [`Flow`] composes them over a [`Base`]; [`Model`] is a trained flow with its columns.
 
 mod base;
 mod config;
 mod density;
+mod dequantize;
 mod evaluate;
 mod learner;
 mod model;
@@ -21,8 +24,12 @@ mod report;
 pub mod transform;
 
 pub use base::Base;
-pub use config::{BaseConfig, BijectionConfig, Config, FlowConfig, Preset, Solver, TransformConfig};
+pub use config::{
+    BaseConfig, BijectionConfig, Config, FlowConfig, ImagePreset, Mask, Preset, Solver, Trace,
+    TransformConfig,
+};
 pub use density::Flow;
+pub use dequantize::Dequantizer;
 pub use evaluate::{Calibration, Evaluation, Scores, evaluate, score};
 pub use learner::{TrainRequest, train_model};
 pub use model::Model;

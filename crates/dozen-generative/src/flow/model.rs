@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rayon::prelude::*;
 
-use super::{Config, FAMILY, Flow};
+use super::{Config, Dequantizer, FAMILY, Flow};
 use crate::autoregressive::layout::Layout;
 use crate::tensors::{to_host, to_tensor};
 
@@ -51,7 +51,7 @@ impl Config {
 
     /// Whole numbers made continuous: each gets a number of [0, 1) added, in its own units, by the seed and its row's number.
     pub(crate) fn with_noise(&self, cells: &Matrix, first_row: usize, seed: u64) -> Matrix {
-        if !self.whole.contains(&true) {
+        if !self.whole.contains(&true) || self.variational.is_some() {
             return cells.clone();
         }
         let width = cells.columns();
@@ -108,21 +108,25 @@ impl Model {
     /// `ln p` of each row given its condition, in nats and in the data's own units.
     pub fn log_prob(&self, cells: &Matrix, condition: &Matrix) -> Vec<f64> {
         let constant = self.config.log_scale();
-        let values = self.by_piece(cells, condition, |x, context| self.flow.log_prob(x, context));
+        let values = self.by_piece(cells, condition, |x, context, noise_log| {
+            let log_prob = self.flow.log_prob(x, context);
+            noise_log.map_or(log_prob.clone(), |noise| log_prob + noise)
+        });
         values.into_iter().map(|value| f64::from(value) - constant).collect()
     }
 
     /// The base's values of each row.
     pub fn encode(&self, cells: &Matrix, condition: &Matrix) -> Matrix {
-        let values = self.by_piece(cells, condition, |x, context| self.flow.encode(x, context).0);
+        let values = self.by_piece(cells, condition, |x, context, _| self.flow.encode(x, context).0);
         Matrix::new(values, cells.columns())
     }
 
     /// The base's values of each row, and its `ln p` in nats and in the data's own units, in one pass.
     pub fn encode_with_log_prob(&self, cells: &Matrix, condition: &Matrix) -> (Matrix, Vec<f64>) {
         let (constant, width) = (self.config.log_scale(), cells.columns());
-        let values = self.by_piece(cells, condition, |x, context| {
+        let values = self.by_piece(cells, condition, |x, context, noise_log| {
             let (z, log) = self.flow.encode(x, context);
+            let log = noise_log.map_or(log.clone(), |noise| log + noise);
             Tensor::cat(vec![z.clone(), self.flow.base.log_prob(z) + log], 1)
         });
         let rows = values.chunks_exact(width + 1);
@@ -132,20 +136,30 @@ impl Model {
 
     /// The rows of base values.
     pub fn decode(&self, z: &Matrix, condition: &Matrix) -> Result<Table, Error> {
-        let rows: Vec<usize> = (0..z.rows()).collect();
-        let pieces = rows.par_chunks(ROWS).flat_map_iter(|piece| {
-            let context = self.context(&condition.select(piece));
-            let z = to_tensor(&z.select(piece), &self.device);
+        self.table(self.decoded(z, condition))
+    }
+
+    /// The cells of base values.
+    fn decoded(&self, z: &Matrix, condition: &Matrix) -> Matrix {
+        let values = side_by_side(z.rows(), |_, own| {
+            let context = self.context(&condition.select(own));
+            let z = to_tensor(&z.select(own), &self.device);
             to_host(self.flow.decode(z, context.as_ref()).0)
         });
-        let values = pieces.collect();
-        self.table(Matrix::new(values, z.columns()))
+        Matrix::new(values, z.columns())
+    }
+
+    /// Rows of the base, and the cells that the flow makes of them under these conditions.
+    pub(crate) fn couples(&self, rows: usize, condition: &Matrix, seed: u64) -> (Matrix, Matrix) {
+        let width = self.config.columns.columns.len();
+        let z = Matrix::new(to_host(self.flow.base.sample(rows, seed, &self.device)), width);
+        let cells = self.decoded(&z, condition);
+        (z, cells)
     }
 
     /// Draws rows; with a condition, one for each of its rows.
     pub fn sample(&self, rows: usize, condition: &Matrix, seed: u64) -> Result<Table, Error> {
-        let z = to_host(self.flow.base.sample(rows, seed, &self.device));
-        self.decode(&Matrix::new(z, self.config.columns.columns.len()), condition)
+        self.table(self.couples(rows, condition, seed).1)
     }
 
     /// Cells as a table: whole numbers lose what was added to them.
@@ -162,6 +176,7 @@ impl Model {
                 };
                 if *whole {
                     let own = (f64::from(*value) * deviation + mean).floor();
+                    let own = if self.config.image.is_some() { own.clamp(0.0, 255.0) } else { own };
                     *value = ((own - mean) / deviation) as f32;
                 }
             }
@@ -174,26 +189,45 @@ impl Model {
         self.config.context(condition, &self.device)
     }
 
-    /// Pieces of the rows side by side, each small enough to stay in a core's cache.
+    /// What `evaluate` gives of rows, their conditions and what their noise adds to `ln p`.
     fn by_piece(
         &self,
         cells: &Matrix,
         condition: &Matrix,
-        evaluate: impl Fn(Tensor<2>, Option<&Tensor<2>>) -> Tensor<2> + Sync,
+        evaluate: impl Fn(Tensor<2>, Option<&Tensor<2>>, Option<Tensor<2>>) -> Tensor<2> + Sync,
     ) -> Vec<f32> {
-        let rows: Vec<usize> = (0..cells.rows()).collect();
-        let pieces = rows.par_chunks(ROWS).enumerate();
-        let values = pieces.flat_map_iter(|(piece, own)| {
+        side_by_side(cells.rows(), |piece, own| {
             let context = self.context(&condition.select(own));
-            let cells = self.config.with_noise(&cells.select(own), piece * ROWS, self.config.training.seed);
-            to_host(evaluate(to_tensor(&cells, &self.device), context.as_ref()))
-        });
-        values.collect()
+            let seed = self.config.training.seed;
+            let cells = self.config.with_noise(&cells.select(own), piece * ROWS, seed);
+            let x = to_tensor(&cells, &self.device);
+            let (x, noise_log) = self.flow.with_noise(x, context.as_ref(), seed ^ (piece as u64) << 32);
+            to_host(evaluate(x, context.as_ref(), noise_log))
+        })
     }
+}
+
+/// Pieces of rows on all threads, each small enough to stay in a core's cache. No more pieces are begun than there are threads: a thread that
+/// waits for another inside one would else begin the next, and all would be in memory.
+fn side_by_side(rows: usize, piece: impl Fn(usize, &[usize]) -> Vec<f32> + Sync) -> Vec<f32> {
+    let rows: Vec<usize> = (0..rows).collect();
+    let threads = rayon::current_num_threads();
+    let groups = rows.chunks(ROWS * threads).enumerate();
+    let of_group = |(group, rows): (usize, &[usize])| -> Vec<f32> {
+        let pieces = rows.par_chunks(ROWS).enumerate();
+        pieces.flat_map_iter(|(place, own)| piece(group * threads + place, own)).collect()
+    };
+    groups.flat_map(of_group).collect()
 }
 
 /// The configuration's flow with starting weights.
 pub(crate) fn fresh(config: &Config, device: &Device) -> Flow {
     let columns = config.columns.columns.len();
-    Flow::new(&config.model, columns, config.context_width(), config.training.seed, device)
+    let context = config.context_width();
+    let flow = Flow::new(&config.model, columns, context, config.training.seed, device);
+    let Some(hidden) = &config.variational else { return flow };
+    let unit = |kind: &Kind| if let Kind::Real { deviation, .. } = kind { 1.0 / deviation } else { 1.0 };
+    let kinds = config.columns.columns.iter().map(|column| unit(&column.kind)).enumerate();
+    let places = kinds.zip(&config.whole).filter(|(_, whole)| **whole).map(|(place, _)| place).collect();
+    Flow { dequantizer: Some(Dequantizer::new(places, [columns, context], hidden, device)), ..flow }
 }

@@ -1,8 +1,8 @@
 //! The report of a training run.
 
-use dozen_data::{Matrix, Table};
+use dozen_data::{ImageShape, Matrix, Table};
 use dozen_nn::{Error, History};
-use dozen_report::{LinePlot, Report, ScatterPlot, Table as ReportTable};
+use dozen_report::{LinePlot, PictureGrid, Report, ScatterPlot, Table as ReportTable};
 
 use super::{Evaluation, Model};
 use crate::tensors::{to_host, to_tensor};
@@ -41,8 +41,13 @@ pub fn training_report(
         .row(["bits a dimension".into(), format!("{:.4}", held_out.bits_per_dimension)]);
     report.section("How good it is").table(table);
     curves(&mut report, history);
+    if let Some(shape) = config.image {
+        images(&mut report, model, shape, data)?;
+        return Ok(report);
+    }
     let rows: Vec<usize> = (0..data.rows().min(ROWS)).collect();
     let (cells, condition) = model.cells(&data.select(&rows))?;
+    density(&mut report, model, &cells);
     pairs(&mut report, model, &cells, &condition)?;
     path(&mut report, model, &cells, &condition);
     calibration(&mut report, model, &cells, &condition);
@@ -66,6 +71,65 @@ fn curves(report: &mut Report, history: &History) {
 /// A pair of columns of some rows.
 fn points(cells: &Matrix, a: usize, b: usize) -> Vec<(f64, f64)> {
     (0..cells.rows()).map(|row| (f64::from(cells.row(row)[a]), f64::from(cells.row(row)[b]))).collect()
+}
+
+/// Pictures of each sort.
+const PICTURES: usize = 40;
+
+fn images(report: &mut Report, model: &Model, shape: ImageShape, data: &Table) -> Result<(), Error> {
+    let rows: Vec<usize> = (0..data.rows().min(PICTURES)).collect();
+    let held_out = data.select(&rows);
+    let (cells, condition) = model.cells(&held_out)?;
+    let drawn = model.sample(rows.len(), &condition, model.config().training.seed)?;
+    let z = model.encode(&cells, &condition);
+    let halved = Matrix::new(z.values().iter().map(|z| 0.7 * z).collect(), z.columns());
+    let typical = model.decode(&halved, &condition)?;
+    let grid = |table: &Table, caption: &str| -> Result<_, Error> {
+        let cells = model.config().columns.encode(table)?;
+        let pictures = (0..cells.rows()).map(|row| cells.row(row).to_vec()).collect();
+        let ImageShape { channels, height, width } = shape;
+        Ok((PictureGrid::new([channels, height, width], pictures).svg(8), caption.to_owned()))
+    };
+    report.section("Data and samples").plots([
+        grid(&held_out, "Held-out images.")?,
+        grid(&drawn, "Drawn from the flow.")?,
+        grid(&typical, "The held-out images with their base values times 0.7: nearer to what is typical.")?,
+    ]);
+    Ok(())
+}
+
+/// Points of a side of the density's picture.
+const SIDE: usize = 160;
+
+/// The density of flows of two columns without a condition.
+fn density(report: &mut Report, model: &Model, cells: &Matrix) {
+    if cells.columns() != 2 || !model.config().condition.columns.is_empty() || cells.rows() == 0 {
+        return;
+    }
+    let span = |at: usize| {
+        let values = (0..cells.rows()).map(|row| cells.row(row)[at]);
+        let (low, high) = values.fold((f32::MAX, f32::MIN), |(a, b), value| (a.min(value), b.max(value)));
+        let margin = 0.1 * (high - low);
+        (low - margin, (high - low + 2.0 * margin) / SIDE as f32)
+    };
+    let ((left, across), (low, up)) = (span(0), span(1));
+    let place = |pixel: usize| {
+        let (line, column) = (SIDE - 1 - pixel / SIDE, pixel % SIDE);
+        [left + (column as f32 + 0.5) * across, low + (line as f32 + 0.5) * up]
+    };
+    let grid = Matrix::new((0..SIDE * SIDE).flat_map(place).collect(), 2);
+    let values = model.log_prob(&grid, &Matrix::new(Vec::new(), 0));
+    let greatest = values.iter().copied().fold(f64::MIN, f64::max);
+    // The square root shows what is thin, too.
+    let picture = values.into_iter().map(|value| ((0.5 * (value - greatest)).exp()) as f32).collect();
+    let columns = &model.config().columns.columns;
+    report
+        .section("The density")
+        .text(&format!(
+            "Over {} (from left to right) and {} (from below), as far as held-out rows reach; light is dense, by the square root.",
+            columns[0].name, columns[1].name
+        ))
+        .plots([(PictureGrid::new([1, SIDE, SIDE], vec![picture]).svg(1), String::new())]);
 }
 
 fn pairs(report: &mut Report, model: &Model, cells: &Matrix, condition: &Matrix) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 use dozen_kernels::{Spline, rational_quadratic, rational_quadratic_inverse};
 
+use super::LinearSpline;
 use crate::flow::BijectionConfig;
 
 /// A function of one value.
@@ -14,6 +15,8 @@ pub enum Bijection {
     Affine,
     /// A rational-quadratic spline.
     Spline(Spline),
+    /// A spline of straight pieces.
+    LinearSpline(LinearSpline),
 }
 
 /// `|s|` stays below it, so that no scale is far from what its neighbours can undo.
@@ -25,6 +28,7 @@ impl From<BijectionConfig> for Bijection {
             BijectionConfig::Additive => Self::Additive,
             BijectionConfig::Affine => Self::Affine,
             BijectionConfig::Spline { bins, bound } => Self::Spline(Spline { bins, bound }),
+            BijectionConfig::LinearSpline { bins, bound } => Self::LinearSpline(LinearSpline { bins, bound }),
         }
     }
 }
@@ -36,6 +40,7 @@ impl Bijection {
             Self::Additive => 1,
             Self::Affine => 2,
             Self::Spline(spline) => spline.parameters(),
+            Self::LinearSpline(spline) => spline.bins,
         }
     }
 
@@ -44,10 +49,11 @@ impl Bijection {
         match self {
             Self::Additive => (x.clone() + parameters, x.zeros_like()),
             Self::Affine => {
-                let (shift, log_scale) = affine(parameters);
-                (x * log_scale.clone().exp() + shift, log_scale)
+                let (shift, raw) = pairs(parameters);
+                affine_forward(x, shift, raw, STEEPEST)
             }
             Self::Spline(spline) => rational_quadratic(x, parameters, spline),
+            Self::LinearSpline(spline) => spline.forward(x, parameters),
         }
     }
 
@@ -56,20 +62,46 @@ impl Bijection {
         match self {
             Self::Additive => (y.clone() - parameters, y.zeros_like()),
             Self::Affine => {
-                let (shift, log_scale) = affine(parameters);
-                ((y - shift) * log_scale.clone().neg().exp(), log_scale.neg())
+                let (shift, raw) = pairs(parameters);
+                affine_inverse(y, shift, raw, STEEPEST)
             }
             Self::Spline(spline) => rational_quadratic_inverse(&y, &parameters, spline),
+            Self::LinearSpline(spline) => spline.inverse(y, parameters),
         }
     }
 }
 
-/// Shifts and held logarithms of scales, `[rows, columns]` each.
-fn affine(parameters: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+/// `y = x e^s + t` and s, where s is the raw value held within `steepest` of zero; all of one shape.
+pub(super) fn affine_forward<const D: usize>(
+    x: Tensor<D>,
+    shift: Tensor<D>,
+    raw: Tensor<D>,
+    steepest: f64,
+) -> (Tensor<D>, Tensor<D>) {
+    let log_scale = held(raw, steepest);
+    (x * log_scale.clone().exp() + shift, log_scale)
+}
+
+/// The inverse of [`affine_forward`], and -s.
+pub(super) fn affine_inverse<const D: usize>(
+    y: Tensor<D>,
+    shift: Tensor<D>,
+    raw: Tensor<D>,
+    steepest: f64,
+) -> (Tensor<D>, Tensor<D>) {
+    let log_slope = held(raw, steepest).neg();
+    ((y - shift) * log_slope.clone().exp(), log_slope)
+}
+
+/// Within `steepest` of zero.
+fn held<const D: usize>(raw: Tensor<D>, steepest: f64) -> Tensor<D> {
+    raw.clone() / (raw.abs() / steepest + 1.0)
+}
+
+/// Parameters in pairs, apart: `[rows, columns]` each.
+fn pairs(parameters: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
     let [rows, both] = parameters.dims();
     let pairs = parameters.reshape([rows * both / 2, 2]);
     let part = |at: usize| pairs.clone().narrow(1, at, 1).reshape([rows, both / 2]);
-    let raw = part(1);
-    let held = raw.clone() / (raw.abs() / STEEPEST + 1.0);
-    (part(0), held)
+    (part(0), part(1))
 }

@@ -13,6 +13,7 @@ use super::train::{CALIBRATION, in_words};
 use crate::args::Context;
 use crate::data::{ReadArguments, number_column, rows_of};
 use crate::output::{Failure, Results, print_table};
+use crate::pictures;
 
 #[derive(Args, Debug)]
 pub(crate) struct OnData {
@@ -43,7 +44,7 @@ pub(crate) struct Sample {
     /// For a conditional flow: the condition's columns with the values of all rows
     #[arg(long, value_name = "COLUMN=VALUE,...")]
     given: Option<String>,
-    /// The table to write [default: CSV on standard output]
+    /// The table to write, or of images a .png with all of them [default: CSV on standard output]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -268,7 +269,10 @@ pub(super) fn sample(arguments: &Sample, context: &Context) -> Result<(), Failur
         print_table(&table, json, context.json());
         return Ok(());
     };
-    let rows = write_table(out, [Ok(table)])?;
+    let rows = match model.config().image {
+        Some(shape) if pictures::is_picture(out) => pictures::write(out, shape, &table)?,
+        _ => write_table(out, [Ok(table)])?,
+    };
     json["out"] = out.display().to_string().into();
     Results::new(json).line(format!("{rows} rows drawn, in {}", out.display())).print(context.json());
     Ok(())

@@ -1,6 +1,7 @@
 //! `dozen flow ...`.
 
 mod apply;
+mod chosen;
 mod shape;
 mod tour;
 mod train;

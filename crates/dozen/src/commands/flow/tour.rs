@@ -24,6 +24,8 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
     let config = Config {
         model: FlowConfig::preset(Preset::Nsf, 3, &[32, 32], 8, BaseConfig::Gaussian),
         whole: vec![false; 2],
+        variational: None,
+        image: None,
         condition: Schema { columns: Vec::new() },
         training: TrainConfig {
             epochs: 30,
@@ -49,6 +51,7 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
         train_condition: &train_condition,
         valid: &held_out,
         valid_condition: &valid_condition,
+        reflow: None,
     };
     let (model, history) = train_model(request, &run, &context.device()?, Progress::new(true))?;
     run.finish()?;

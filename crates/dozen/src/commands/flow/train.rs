@@ -1,15 +1,18 @@
 //! `dozen flow train`.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use dozen::data::{Kind, Schema, Table, Values};
+use dozen::data::Table;
 use dozen::generative::flow::{
-    Calibration, Config, Evaluation, TrainRequest, evaluate, score, train_model, training_report,
+    Calibration, Config, Evaluation, Model, TrainRequest, TransformConfig, evaluate, score, train_model,
+    training_report,
 };
 use dozen::nn::RunFolder;
 use serde_json::json;
 
+use super::chosen::{Chosen, Columns};
 use super::shape::Shape;
 use crate::args::{Command as Noun, Context, Invocation};
 use crate::data::TrainingData;
@@ -32,21 +35,9 @@ pub(crate) struct Train {
     shape: Shape,
     #[command(flatten)]
     columns: Chosen,
-}
-
-/// Which columns are modelled, and how.
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Columns")]
-pub(super) struct Chosen {
-    /// Columns to model [default: all but those of --condition]
-    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
-    columns: Vec<String>,
-    /// Columns that the density is conditional on; numbers, bits or categories
-    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
-    condition: Vec<String>,
-    /// Columns of whole numbers, which uniform noise makes continuous
-    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
-    dequantize: Vec<String>,
+    /// A rectified flow to make straighter: the new one goes on from it, with its columns and shape, on couples that it draws
+    #[arg(long, value_name = "MODEL", help_heading = "Flow")]
+    reflow: Option<PathBuf>,
 }
 
 /// The file of held-out log-probabilities in a model folder.
@@ -69,13 +60,27 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
     let device = context.device()?;
     let training = arguments.training.config(context.seed())?;
     let parts = arguments.data.read(context.seed())?;
-    let (columns, condition) = arguments.columns.choose(&parts.train, &arguments.data.categorical)?;
-    let whole = columns.columns.iter().map(|column| arguments.columns.dequantize.contains(&column.name));
+    let teacher = arguments.reflow.as_ref().map(|model| Model::open(model, &device)).transpose()?;
+    let columns = match &teacher {
+        Some(teacher) => columns_of(teacher)?,
+        None => arguments.columns.choose(&parts.train, &arguments.data.categorical)?,
+    };
+    let model = match &teacher {
+        Some(teacher) => teacher.config().model.clone(),
+        None => arguments.shape.config(columns.image)?,
+    };
+    if columns.variational && matches!(model.transforms[..], [TransformConfig::Rectified { .. }]) {
+        return Err(Failure::request(
+            "--variational needs a flow that is learnt by the likelihood, which rectified is not",
+        ));
+    }
     let config = Config {
-        model: arguments.shape.config(),
-        whole: whole.collect(),
-        columns,
-        condition,
+        model,
+        whole: columns.whole,
+        variational: columns.variational.then(|| arguments.shape.hidden()),
+        image: columns.image,
+        columns: columns.modelled,
+        condition: columns.condition,
         training,
         optimizer: arguments.training.optimizer(),
         clip_norm: arguments.training.clip_norm,
@@ -94,6 +99,7 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
         train_condition: &rows_condition,
         valid: &valid,
         valid_condition: &valid_condition,
+        reflow: teacher.as_ref(),
     };
     let (model, history) = train_model(request, &run, &device, context.progress())?;
     let held_out = evaluate(&model, &parts.valid)?;
@@ -131,81 +137,24 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
     Ok(())
 }
 
+/// Those of a rectified flow.
+fn columns_of(teacher: &Model) -> Result<Columns, Failure> {
+    let config = teacher.config();
+    let [TransformConfig::Rectified { .. }] = config.model.transforms[..] else {
+        return Err(Failure::request("--reflow takes a model of --preset rectified"));
+    };
+    Ok(Columns {
+        modelled: config.columns.clone(),
+        condition: config.condition.clone(),
+        whole: config.whole.clone(),
+        image: config.image,
+        variational: false,
+    })
+}
+
 pub(super) fn in_words(rows: &str, found: &Evaluation) -> String {
     format!(
         "log-probability of {rows} rows: {:.4} ± {:.4} nats a row, {:.4} bits a dimension",
         found.log_prob, found.standard_error, found.bits_per_dimension
     )
-}
-
-impl Chosen {
-    /// The columns to model and those of the condition.
-    fn choose(&self, table: &Table, categorical: &[String]) -> Result<(Schema, Schema), Failure> {
-        let names: Vec<String> = table.columns().iter().map(|column| column.name.clone()).collect();
-        for name in self.columns.iter().chain(&self.condition).chain(&self.dequantize) {
-            if !names.contains(name) {
-                return Err(Failure::request(format!(
-                    "there is no column `{name}`; the columns are {}",
-                    names.join(", ")
-                )));
-            }
-        }
-        let modelled = |name: &String| {
-            !self.condition.contains(name) && (self.columns.is_empty() || self.columns.contains(name))
-        };
-        let part = |keep: &dyn Fn(&String) -> bool| -> Result<Schema, Failure> {
-            let columns = table.columns().iter().filter(|column| keep(&column.name)).cloned().collect();
-            let kept: Table = Table::new(columns)?.from_file(table.file(), table.row_in_file(0));
-            let categorical: Vec<String> = categorical.iter().filter(|name| keep(name)).cloned().collect();
-            Ok(Schema::infer(&kept, &categorical)?)
-        };
-        let condition = if self.condition.is_empty() {
-            Schema { columns: Vec::new() }
-        } else {
-            part(&|name| self.condition.contains(name))?
-        };
-        let columns = part(&modelled)?;
-        for column in &columns.columns {
-            let whole = self.dequantize.contains(&column.name);
-            let advice = format!(
-                "leave it out with --columns, make it a --condition, or model the table with `dozen autoregressive`; whole numbers may be given \
-                 with --dequantize {}",
-                column.name
-            );
-            match &column.kind {
-                Kind::Real { .. } if whole => check_whole(table, &column.name)?,
-                Kind::Real { .. } => {}
-                Kind::Binary if whole => {}
-                Kind::Binary => {
-                    return Err(Failure::request(format!(
-                        "column `{}` has only zeros and ones, of which a flow has no density: {advice}",
-                        column.name
-                    )));
-                }
-                Kind::Categorical { .. } => {
-                    return Err(Failure::request(format!(
-                        "column `{}` is categorical, and a flow models numbers: {advice}",
-                        column.name
-                    )));
-                }
-            }
-        }
-        Ok((columns, condition))
-    }
-}
-
-fn check_whole(table: &Table, name: &str) -> Result<(), Failure> {
-    let Some(column) = table.column(name) else { return Ok(()) };
-    let broken = match &column.values {
-        Values::Number(values) => values.iter().position(|value| value.fract() != 0.0),
-        _ => None,
-    };
-    match broken {
-        Some(row) => Err(Failure::request(format!(
-            "row {}, column `{name}` of --dequantize: {} is no whole number",
-            table.row_in_file(row),
-            column.values.text(row)
-        ))),
-        None => Ok(()),
-    }
 }
