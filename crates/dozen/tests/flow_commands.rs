@@ -116,6 +116,8 @@ fn tables_that_have_no_density_are_refused() {
         "kinds.csv",
         &format!("a,b,c\n{}", (0..40).map(|i| format!("{i}.5,w{},{}\n", i % 3, i % 2)).collect::<String>()),
     );
+    let line = |i: usize| format!("{i}.5,{i}.25,{i}.75,{i}.125,{i}.3,{i}.2\n");
+    write("wide.csv", &format!("a,b,c,d,e,f\n{}", (0..8).map(line).collect::<String>()));
     write(
         "gap.csv",
         &format!("a,b\n{}1.5,\n", (0..40).map(|i| format!("{i}.5,{i}.25\n")).collect::<String>()),
@@ -132,8 +134,88 @@ fn tables_that_have_no_density_are_refused() {
         ("flow train gap.csv --out x", "gap.csv"),
         ("flow train infinite.csv --out x", "infinite.csv"),
         ("flow train kinds.csv --columns a --preset realnvp --out x", "coupling needs two columns"),
+        ("flow train kinds.csv --columns a --image 3x5 --out x", "images of 1x3x5 have 15 values"),
+        ("flow train constant.csv --columns a --image 1x1 --out x", "0.5 is no level of a pixel"),
+        ("flow train constant.csv --columns a --image 28 --out x", "no shape of images such as 28x28"),
+        ("flow train constant.csv --columns a --variational --out x", "--variational is about the columns"),
+        (
+            "flow train wide.csv --split 0.5,0.5 --out x",
+            "4 training rows cannot tell the density of 6 columns",
+        ),
     ] {
         let error = refused(path, line);
         assert!(error.contains(sentence), "dozen {line}: {error}");
     }
+}
+
+#[test]
+fn images_are_drawn_as_pictures() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path();
+    // Bars of light at one of four heights, with some noise.
+    let names: Vec<String> = (1..=32).map(|pixel| format!("pixel_{pixel}")).collect();
+    let row = |image: usize| -> String {
+        let level = |pixel: usize| {
+            let noise = (image * 7919 + pixel * 104_729) % 32;
+            if pixel / 8 == image % 4 { 200 + noise } else { noise }
+        };
+        (0..32).map(|pixel| level(pixel).to_string()).collect::<Vec<_>>().join(",") + "\n"
+    };
+    let rows: String = (0..800).map(row).collect();
+    std::fs::write(path.join("bars.csv"), format!("{}\n{rows}", names.join(","))).unwrap();
+    for preset in ["glow", "realnvp"] {
+        let line =
+            "flow train bars.csv --image 4x8 --steps 2 --hidden 8 --epochs 6 --rate 0.003 --batch-size 32";
+        json(path, &format!("{line} --preset {preset} --out {preset}"));
+        let bits = number(&json(path, &format!("flow eval {preset} bars.csv")), "bits_per_dimension");
+        // Uniform levels have 8; the noise alone has 5.
+        assert!((4.5..7.2).contains(&bits), "{preset}: {bits}");
+        let page = std::fs::read_to_string(path.join(preset).join("report.html")).unwrap();
+        assert!(page.contains("Drawn from the flow") && page.contains("data:image/png"));
+    }
+    json(path, "flow sample glow -n 15 --out drawn.png");
+    let picture = image::open(path.join("drawn.png")).unwrap();
+    assert_eq!((picture.width(), picture.height()), (98, 10));
+}
+
+#[test]
+fn a_rectified_flow_is_made_straighter() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path();
+    json(path, "make checkerboard -n 4000 --out board.csv");
+    let line = "flow train board.csv --columns x,y --epochs 25 --rate 0.003 --hidden 64,64";
+    json(path, &format!("{line} --preset rectified --solver euler --ode-steps 2 --out bent"));
+    json(path, &format!("{line} --reflow bent --out straight"));
+    let far =
+        |model: &str| number(&json(path, &format!("flow eval {model} board.csv")), "wasserstein_to_samples");
+    let (bent, straight) = (far("bent"), far("straight"));
+    assert!(straight < 0.9 * bent, "{straight} {bent}");
+    json(path, "flow train board.csv --columns x,y --preset maf --epochs 1 --out maf");
+    assert!(
+        refused(path, &format!("{line} --reflow maf --out x"))
+            .contains("takes a model of --preset rectified")
+    );
+}
+
+#[test]
+fn noise_that_is_learnt_makes_the_bound_tighter() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path();
+    // Pairs of whole numbers of which the second says the first.
+    let text: String = (0..3000).map(|i| format!("{},{}\n", i * 37 % 4, (i * 37 % 4 + i % 2) % 4)).collect();
+    std::fs::write(path.join("pairs.csv"), format!("a,b\n{text}")).unwrap();
+    let bound = |flags: &str, out: &str| {
+        let line = "flow train pairs.csv --dequantize a,b --preset maf --hidden 32 --steps 3 --epochs 40 --rate 0.005";
+        let trained = json(path, &format!("{line} {flags} --seed 3 --out {out}"));
+        number(&trained, "valid_log_prob_nats_per_row")
+    };
+    let (uniform, learnt) = (bound("", "u"), bound("--variational", "v"));
+    // Four pairs are equally many.
+    let truth = -(4.0_f64.ln());
+    assert!(uniform < learnt && learnt < truth + 0.1, "{uniform} {learnt} {truth}");
+    let drawn = json(path, "flow sample v -n 20");
+    let cell = |row: &Value| row[0].as_str().unwrap().parse::<f64>().unwrap();
+    assert!(
+        drawn["values"].as_array().unwrap().iter().all(|row| (cell(row) - cell(row).round()).abs() < 1e-4)
+    );
 }

@@ -10,7 +10,7 @@ use dozen_nn::{
 };
 
 use super::model::fresh;
-use super::{Config, FAMILY, Flow, Model};
+use super::{Config, FAMILY, Flow, Model, Solver};
 use crate::tensors::to_tensor;
 
 /// Everything that training a flow needs: encoded rows, and their conditions' cells beside them.
@@ -30,6 +30,9 @@ pub struct TrainRequest<'a> {
     pub reflow: Option<&'a Model>,
 }
 
+/// Steps of the solver that makes couples.
+const COUPLING_STEPS: usize = 24;
+
 /// Rows that actnorms begin at.
 const FIRST_ROWS: usize = 2000;
 
@@ -43,6 +46,8 @@ pub fn train_model(
     let TrainRequest { config, train: rows, train_condition, valid, valid_condition, reflow } = request;
     config.model.validate(rows.columns())?;
     let couples = |teacher: &Model| {
+        // Where the flow leads, however coarse the steps that it is used with.
+        let teacher = teacher.with_solver(Solver::Rk4 { steps: COUPLING_STEPS });
         let seed = config.training.seed;
         [(rows, train_condition, seed + 1), (valid, valid_condition, seed + 2)]
             .map(|(rows, condition, seed)| teacher.couples(rows.rows(), condition, seed))

@@ -10,7 +10,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rayon::prelude::*;
 
-use super::{Config, Dequantizer, FAMILY, Flow};
+use super::transform::Transform;
+use super::{Config, Dequantizer, FAMILY, Flow, Solver};
 use crate::autoregressive::layout::Layout;
 use crate::tensors::{to_host, to_tensor};
 
@@ -155,6 +156,17 @@ impl Model {
         let z = Matrix::new(to_host(self.flow.base.sample(rows, seed, &self.device)), width);
         let cells = self.decoded(&z, condition);
         (z, cells)
+    }
+
+    /// The same with another solver, where it is a velocity field.
+    pub(crate) fn with_solver(&self, solver: Solver) -> Self {
+        let mut flow = self.flow.clone();
+        for transform in &mut flow.transforms {
+            if let Transform::Rectified(field) = transform {
+                field.solver = solver;
+            }
+        }
+        Self { config: self.config.clone(), flow, device: self.device.clone() }
     }
 
     /// Draws rows; with a condition, one for each of its rows.

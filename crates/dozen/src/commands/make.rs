@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     /// Bits to a row, for binary-tree; at most, for parity
     #[arg(long, default_value_t = 16, value_name = "N")]
     columns: usize,
+    /// Columns beside the label, for gaussian-mixture
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    dimensions: usize,
     /// The shape, for graph
     #[arg(long = "kind", value_enum, default_value_t = Shape::Random, value_name = "KIND")]
     shape: Shape,
@@ -47,7 +50,7 @@ enum Kind {
     TwoMoons,
     /// Uniform on the dark squares of a board; its exact entropy is printed
     Checkerboard,
-    /// Eight Gaussians on a circle; their entropy is printed
+    /// Eight Gaussians on a circle, in --dimensions; their entropy is printed
     GaussianMixture,
     /// Four concentric rings; their entropy is printed
     Rings,
@@ -92,8 +95,8 @@ impl Shape {
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let Arguments { kind, rows, columns, shape, nodes, edges, out, .. } = arguments;
-    if *rows == 0 || *columns == 0 {
-        return Err(Failure::request("--rows and --columns must be at least 1"));
+    if *rows == 0 || *columns == 0 || arguments.dimensions == 0 {
+        return Err(Failure::request("--rows, --columns and --dimensions must be at least 1"));
     }
     let seed = context.seed();
     let Made { table, truth } = match kind {
@@ -108,7 +111,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         Kind::BinaryTree => make::binary_tree(*rows, *columns, seed),
         Kind::TwoMoons => make::two_moons(*rows, seed),
         Kind::Checkerboard => make::checkerboard(*rows, seed),
-        Kind::GaussianMixture => make::gaussian_mixture(*rows, seed),
+        Kind::GaussianMixture => make::gaussian_mixture(*rows, arguments.dimensions, seed),
         Kind::Rings => make::rings(*rows, seed),
         Kind::Blobs => make::blobs(*rows, seed),
         Kind::Graph => Made { table: make::graph(shape.kind(), *nodes, *edges, seed)?, truth: Vec::new() },

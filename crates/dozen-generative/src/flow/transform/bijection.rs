@@ -50,7 +50,7 @@ impl Bijection {
             Self::Additive => (x.clone() + parameters, x.zeros_like()),
             Self::Affine => {
                 let (shift, raw) = pairs(parameters);
-                affine_forward(x, shift, raw, STEEPEST)
+                affine_forward(x, shift, held(raw, STEEPEST))
             }
             Self::Spline(spline) => rational_quadratic(x, parameters, spline),
             Self::LinearSpline(spline) => spline.forward(x, parameters),
@@ -63,7 +63,7 @@ impl Bijection {
             Self::Additive => (y.clone() - parameters, y.zeros_like()),
             Self::Affine => {
                 let (shift, raw) = pairs(parameters);
-                affine_inverse(y, shift, raw, STEEPEST)
+                affine_inverse(y, shift, held(raw, STEEPEST))
             }
             Self::Spline(spline) => rational_quadratic_inverse(&y, &parameters, spline),
             Self::LinearSpline(spline) => spline.inverse(y, parameters),
@@ -71,14 +71,12 @@ impl Bijection {
     }
 }
 
-/// `y = x e^s + t` and s, where s is the raw value held within `steepest` of zero; all of one shape.
+/// `y = x e^s + t` and s; all of one shape.
 pub(super) fn affine_forward<const D: usize>(
     x: Tensor<D>,
     shift: Tensor<D>,
-    raw: Tensor<D>,
-    steepest: f64,
+    log_scale: Tensor<D>,
 ) -> (Tensor<D>, Tensor<D>) {
-    let log_scale = held(raw, steepest);
     (x * log_scale.clone().exp() + shift, log_scale)
 }
 
@@ -86,15 +84,14 @@ pub(super) fn affine_forward<const D: usize>(
 pub(super) fn affine_inverse<const D: usize>(
     y: Tensor<D>,
     shift: Tensor<D>,
-    raw: Tensor<D>,
-    steepest: f64,
+    log_scale: Tensor<D>,
 ) -> (Tensor<D>, Tensor<D>) {
-    let log_slope = held(raw, steepest).neg();
+    let log_slope = log_scale.neg();
     ((y - shift) * log_slope.clone().exp(), log_slope)
 }
 
 /// Within `steepest` of zero.
-fn held<const D: usize>(raw: Tensor<D>, steepest: f64) -> Tensor<D> {
+pub(super) fn held<const D: usize>(raw: Tensor<D>, steepest: f64) -> Tensor<D> {
     raw.clone() / (raw.abs() / steepest + 1.0)
 }
 

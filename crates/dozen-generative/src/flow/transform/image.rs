@@ -2,11 +2,11 @@
 //! columns as its shape has values and leaves the others, which is what makes a flow multiscale: half of the channels are at the base already.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use burn::tensor::{Device, Distribution, Tensor, TensorData, activation};
 use dozen_data::ImageShape;
 use dozen_kernels::{Activation, Convolution, Fusion, conv2d_fused};
 
-use super::bijection::{affine_forward, affine_inverse};
+use super::bijection::{affine_forward, affine_inverse, held};
 use super::{Actnorm, Linear, Stepped, no_change};
 use crate::flow::Mask;
 
@@ -149,8 +149,8 @@ impl Layer {
     }
 }
 
-/// `|s|` of a scale `e^s` stays below it: there are many couplings, and what is steep in each of them overflows.
-const STEEPEST: f64 = 2.0;
+/// What a scale's parameter is held within.
+const STEEPEST: f64 = 3.0;
 
 /// Some values of an image by scales and shifts that a network of convolutions, 3x3, 1x1 and 3x3, makes of the others.
 #[derive(Module, Debug)]
@@ -187,12 +187,12 @@ impl ImageCoupling {
 
     /// Towards the base.
     pub fn forward(&self, x: Tensor<2>, context: Option<&Tensor<2>>) -> Stepped {
-        self.step(x, context, |x, shift, raw| affine_forward(x, shift, raw, STEEPEST))
+        self.step(x, context, affine_forward)
     }
 
     /// Towards the data.
     pub fn inverse(&self, z: Tensor<2>, context: Option<&Tensor<2>>) -> Stepped {
-        self.step(z, context, |z, shift, raw| affine_inverse(z, shift, raw, STEEPEST))
+        self.step(z, context, affine_inverse)
     }
 
     fn step(
@@ -207,16 +207,16 @@ impl ImageCoupling {
             Mask::Checkerboard { odd } => {
                 let kept = self.board(odd, &image);
                 let changed = kept.clone().neg() + 1.0;
-                let (shift, raw) = self.parameters(image.clone() * kept, context);
-                function(image, shift * changed.clone(), raw * changed)
+                let (shift, log_scale) = self.parameters(image.clone() * kept, context);
+                function(image, shift * changed.clone(), log_scale * changed)
             }
             Mask::Channels { first } => {
                 let half = self.shape.channels / 2;
                 let (kept_at, changed_at) = if first { (self.shape.channels - half, 0) } else { (0, half) };
                 let kept = image.clone().narrow(1, kept_at, half);
                 let changed = image.narrow(1, changed_at, self.shape.channels - half);
-                let (shift, raw) = self.parameters(kept.clone(), context);
-                let (changed, logs) = function(changed, shift, raw);
+                let (shift, log_scale) = self.parameters(kept.clone(), context);
+                let (changed, logs) = function(changed, shift, log_scale);
                 let parts = if first { vec![changed, kept] } else { vec![kept, changed] };
                 (Tensor::cat(parts, 1), logs)
             }
@@ -224,7 +224,8 @@ impl ImageCoupling {
         (join(image, rest), logs.reshape([rows as i32, -1]).sum_dim(1))
     }
 
-    /// Shifts, and logarithms of scales before they are held.
+    /// Shifts, and the logarithms of scales `sigmoid(a + 2)`: they shrink, for there are many couplings, and what stretches in each of them
+    /// overflows (as in Glow's code).
     fn parameters(&self, kept: Tensor<4>, context: Option<&Tensor<2>>) -> (Tensor<4>, Tensor<4>) {
         let h = match (&self.condition, context) {
             (Some(condition), Some(context)) => {
@@ -238,7 +239,9 @@ impl ImageCoupling {
         let h = self.layers[1].forward(h, Some(Activation::Relu));
         let both = self.layers[2].forward(h, None);
         let changed = both.dims()[1] / 2;
-        (both.clone().narrow(1, 0, changed), both.narrow(1, changed, changed))
+        let log_scales =
+            activation::log_sigmoid(held(both.clone().narrow(1, changed, changed), STEEPEST) + 2.0);
+        (both.narrow(1, 0, changed), log_scales)
     }
 
     /// Ones where a row and a column add up to an even number, or with `odd` an odd one: `[1, 1, height, width]`.

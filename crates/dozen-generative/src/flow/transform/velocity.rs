@@ -21,7 +21,7 @@ pub struct Velocity {
     #[module(skip)]
     columns: usize,
     #[module(skip)]
-    solver: Solver,
+    pub(crate) solver: Solver,
 }
 
 impl Velocity {

@@ -87,7 +87,14 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
         ema: arguments.training.ema,
         data: parts.fingerprints()?,
     };
-    config.model.validate(config.columns.columns.len())?;
+    let width = config.columns.columns.len();
+    config.model.validate(width)?;
+    if config.image.is_none() && parts.train.rows() <= width {
+        return Err(Failure::request(format!(
+            "{} training rows cannot tell the density of {width} columns; more rows or fewer --columns are needed",
+            parts.train.rows()
+        )));
+    }
     let cells = |table: &Table| -> Result<_, Failure> {
         Ok((config.columns.encode(table)?, config.condition.encode(table)?))
     };
