@@ -34,6 +34,7 @@ pub(crate) fn open(
         text: Vec::new(),
         chunk_rows,
         rows_read: 0,
+        missing: options.missing,
     };
     reader.read_names(options)?;
     Ok(reader)
@@ -112,6 +113,8 @@ pub(crate) struct Delimited {
     text: Vec<bool>,
     chunk_rows: usize,
     rows_read: usize,
+    /// Whether cells may be missing.
+    missing: bool,
 }
 
 impl Delimited {
@@ -123,7 +126,9 @@ impl Delimited {
         let has_header = match options.header {
             Header::Yes => true,
             Header::No => false,
-            Header::Auto => fields.iter().any(|field| number(field).is_none()),
+            Header::Auto => {
+                fields.iter().any(|field| number(field).is_none() && !(options.missing && is_missing(field)))
+            }
         };
         if has_header {
             for (index, field) in fields.iter().enumerate() {
@@ -188,7 +193,9 @@ impl Delimited {
             ));
         }
         for (index, (builder, field)) in builders.iter_mut().zip(fields.iter()).enumerate() {
-            builder.push(field).map_err(|problem| {
+            let pushed =
+                if self.missing && is_missing(field) { builder.push_missing() } else { builder.push(field) };
+            pushed.map_err(|problem| {
                 DataError::content(
                     &self.file,
                     format!("line {line}, column `{}`", self.names[index]),
@@ -237,10 +244,30 @@ impl Builder {
             }
             self.widen(trimmed);
         }
+        if let Values::Number(numbers) = &self.values
+            && numbers.iter().all(|number| number.is_nan())
+            && number(trimmed).is_none()
+        {
+            // Only missing cells so far: they were texts.
+            self.values = Values::Text(vec![String::new(); numbers.len()]);
+        }
         match &mut self.values {
             Values::Byte(_) => unreachable!("widened above"),
             Values::Number(numbers) => numbers.push(finite(trimmed, numbers.len())?),
             Values::Text(texts) => texts.push(utf8(trimmed)?.to_owned()),
+        }
+        Ok(())
+    }
+
+    /// A cell that is missing: NaN, or an empty text.
+    fn push_missing(&mut self) -> Result<(), String> {
+        if let Values::Byte(bytes) = &self.values {
+            self.values = Values::Number(bytes.iter().map(|&byte| f64::from(byte)).collect());
+        }
+        match &mut self.values {
+            Values::Byte(_) => unreachable!("widened above"),
+            Values::Number(numbers) => numbers.push(f64::NAN),
+            Values::Text(texts) => texts.push(String::new()),
         }
         Ok(())
     }
@@ -254,6 +281,13 @@ impl Builder {
             Values::Text(bytes.iter().map(u8::to_string).collect())
         };
     }
+}
+
+/// Whether a cell stands for what is not known.
+fn is_missing(field: &[u8]) -> bool {
+    let field = field.trim_ascii();
+    field.is_empty()
+        || [&b"na"[..], b"nan", b"null", b"?"].iter().any(|word| field.eq_ignore_ascii_case(word))
 }
 
 /// A whole number up to 255 in its shortest form, so that it can be written back as it was.

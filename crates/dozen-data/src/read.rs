@@ -27,6 +27,8 @@ pub struct ReadOptions {
     pub binarize: Option<Binarize>,
     /// Read at most this many rows in all.
     pub limit: Option<usize>,
+    /// Let cells of delimited text be missing: empty, `NA`, `NaN`, `null` or `?`.
+    pub missing: bool,
 }
 
 type Chunks = Box<dyn Iterator<Item = Result<Table, DataError>> + Send>;

@@ -83,6 +83,15 @@ impl Schema {
     /// # Errors
     /// When a column is missing, or a value is not of the column's kind.
     pub fn encode(&self, table: &Table) -> Result<Matrix, DataError> {
+        self.encode_cells(table, false)
+    }
+
+    /// The same of a table with missing cells, which become NaN.
+    pub fn encode_with_missing(&self, table: &Table) -> Result<Matrix, DataError> {
+        self.encode_cells(table, true)
+    }
+
+    fn encode_cells(&self, table: &Table, missing: bool) -> Result<Matrix, DataError> {
         let width = self.columns.len();
         if width == 0 {
             return Ok(Matrix::new(Vec::new(), 0));
@@ -92,6 +101,10 @@ impl Schema {
         for (j, (schema, source)) in self.columns.iter().zip(sources).enumerate() {
             let cells = values[j..].iter_mut().step_by(width);
             for (row, cell) in cells.enumerate() {
+                if missing && source.values.is_missing(row) {
+                    *cell = f32::NAN;
+                    continue;
+                }
                 *cell = schema.encode(&source.values, row).map_err(|problem| {
                     DataError::content(
                         table.file(),
@@ -218,7 +231,9 @@ fn infer_kind(table: &Table, column: &Column, categorical: bool) -> Result<Kind,
         |problem: String| DataError::content(table.file(), format!("column `{}`", column.name), problem);
     match &column.values {
         Values::Byte(bytes) if !categorical && bytes.iter().all(|&b| b <= 1) => Ok(Kind::Binary),
-        Values::Number(numbers) if !categorical && numbers.iter().all(|&v| v == 0.0 || v == 1.0) => {
+        Values::Number(numbers)
+            if !categorical && numbers.iter().all(|&v| v == 0.0 || v == 1.0 || v.is_nan()) =>
+        {
             Ok(Kind::Binary)
         }
         Values::Text(_) => categories(&column.values).map_err(fault),
@@ -228,7 +243,8 @@ fn infer_kind(table: &Table, column: &Column, categorical: bool) -> Result<Kind,
 }
 
 fn categories(values: &Values) -> Result<Kind, String> {
-    let distinct: BTreeSet<String> = (0..values.len()).map(|row| values.text(row)).collect();
+    let there = (0..values.len()).filter(|row| !values.is_missing(*row));
+    let distinct: BTreeSet<String> = there.map(|row| values.text(row)).collect();
     if distinct.len() > MAX_LEVELS {
         return Err(format!(
             "{} different texts are too many for a category (at most {MAX_LEVELS}); leave the column out",
@@ -248,8 +264,8 @@ fn categories(values: &Values) -> Result<Kind, String> {
 }
 
 fn real(values: &Values) -> Result<Kind, String> {
-    let count = values.len() as f64;
-    let numbers = || (0..values.len()).filter_map(|row| values.number(row));
+    let numbers = || (0..values.len()).filter_map(|row| values.number(row)).filter(|value| !value.is_nan());
+    let count = numbers().count() as f64;
     let mean = numbers().sum::<f64>() / count;
     let deviation = (numbers().map(|v| (v - mean).powi(2)).sum::<f64>() / count).sqrt();
     if deviation > 0.0 && deviation.is_finite() {

@@ -7,7 +7,7 @@ use crate::DataError;
 pub enum Values {
     /// Whole numbers from 0 to 255: bits, small codes, grey levels.
     Byte(Vec<u8>),
-    /// Finite numbers.
+    /// Finite numbers, and NaN for cells that are missing where those are read.
     Number(Vec<f64>),
     /// Text, taken as categories.
     Text(Vec<String>),
@@ -43,6 +43,15 @@ impl Values {
             Self::Byte(values) => values[row].to_string(),
             Self::Number(values) => values[row].to_string(),
             Self::Text(values) => values[row].clone(),
+        }
+    }
+
+    /// Whether a row's cell is missing: an empty text, or no number.
+    pub fn is_missing(&self, row: usize) -> bool {
+        match self {
+            Self::Byte(_) => false,
+            Self::Number(values) => values[row].is_nan(),
+            Self::Text(values) => values[row].is_empty(),
         }
     }
 

@@ -2,8 +2,9 @@
 
 use clap::{Args, ValueEnum};
 use dozen::data::{
-    Binarize, Column, Fingerprint, Header, ReadOptions, Table, Values, read_table, split_rows,
+    Binarize, Column, Fingerprint, Header, Matrix, ReadOptions, Schema, Table, Values, read_table, split_rows,
 };
+use dozen::transport::{Distance, PointCost, Points, exact};
 
 use crate::output::Failure;
 
@@ -20,7 +21,13 @@ pub(crate) struct ReadArguments {
     /// Read at most this many rows
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// A file of one column, the class of each row, which becomes the column `label`
+    #[arg(long, value_name = "FILE")]
+    labels: Option<String>,
 }
+
+/// The column that --labels adds.
+pub(crate) const LABEL: &str = "label";
 
 #[derive(ValueEnum, Debug, Clone, Copy)]
 enum HeaderFlag {
@@ -52,7 +59,56 @@ impl ReadArguments {
             }),
             text,
             limit: self.limit,
+            missing: false,
         }
+    }
+
+    /// Reads a table and the labels that go with it.
+    pub(crate) fn read(&self, path: &str, seed: u64, text: Vec<String>) -> Result<Table, Failure> {
+        self.read_with(path, self.options(seed, text), self.labels.as_deref())
+    }
+
+    /// The same of a table whose cells may be missing.
+    pub(crate) fn read_with_missing(
+        &self,
+        path: &str,
+        seed: u64,
+        text: Vec<String>,
+    ) -> Result<Table, Failure> {
+        let options = ReadOptions { missing: true, ..self.options(seed, text) };
+        self.read_with(path, options, self.labels.as_deref())
+    }
+
+    fn read_with(
+        &self,
+        path: &str,
+        mut options: ReadOptions,
+        labels: Option<&str>,
+    ) -> Result<Table, Failure> {
+        let Some(labels) = labels else { return Ok(read_table(path, &options)?) };
+        // That column comes from another file.
+        options.text.retain(|name| name != LABEL);
+        let table = read_table(path, &options)?;
+        let of_labels = ReadOptions { limit: self.limit, ..ReadOptions::default() };
+        let classes = read_table(labels, &of_labels)?;
+        let [classes] = classes.columns() else {
+            return Err(Failure::request(format!(
+                "`{labels}` has {} columns; labels are one",
+                classes.columns().len()
+            )));
+        };
+        if classes.values.len() != table.rows() {
+            return Err(Failure::request(format!(
+                "`{path}` has {} rows and `{labels}` {} labels; each row needs one",
+                table.rows(),
+                classes.values.len()
+            )));
+        }
+        let texts = (0..table.rows()).map(|row| classes.values.text(row)).collect();
+        let mut columns: Vec<Column> =
+            table.columns().iter().filter(|column| column.name != LABEL).cloned().collect();
+        columns.push(Column::new(LABEL, Values::Text(texts)));
+        Ok(Table::new(columns)?.from_file(table.file(), table.row_in_file(0)))
     }
 }
 
@@ -66,6 +122,9 @@ pub(crate) struct TrainingData {
     /// Held-out rows, for early stopping
     #[arg(long, value_name = "FILE", conflicts_with = "split")]
     valid: Option<String>,
+    /// The labels of --valid
+    #[arg(long, value_name = "FILE", requires = "valid")]
+    valid_labels: Option<String>,
     /// Fractions of DATA for training, validation and, if three, testing [default without --valid: 0.9,0.1]
     #[arg(long, value_name = "F,F[,F]", value_delimiter = ',')]
     split: Option<Vec<f64>>,
@@ -95,12 +154,22 @@ impl Parts {
 impl TrainingData {
     /// Reads and splits.
     pub(crate) fn read(&self, seed: u64) -> Result<Parts, Failure> {
+        self.read_parts(seed, false)
+    }
+
+    /// The same of tables whose cells may be missing.
+    pub(crate) fn read_with_missing(&self, seed: u64) -> Result<Parts, Failure> {
+        self.read_parts(seed, true)
+    }
+
+    fn read_parts(&self, seed: u64, missing: bool) -> Result<Parts, Failure> {
         let file = self.data.as_deref().ok_or_else(|| Failure::request("name the DATA to train on"))?;
-        let options = self.read.options(seed, self.categorical.clone());
-        let all = read_table(file, &options)?;
+        let options = ReadOptions { missing, ..self.read.options(seed, self.categorical.clone()) };
+        let all = self.read.read_with(file, options.clone(), self.read.labels.as_deref())?;
         if let Some(valid) = &self.valid {
             let files = vec![file.to_owned(), valid.clone()];
-            return Ok(Parts { train: all, valid: read_table(valid, &options)?, test: None, files });
+            let valid = self.read.read_with(valid, options, self.valid_labels.as_deref())?;
+            return Ok(Parts { train: all, valid, test: None, files });
         }
         let fractions = self.split.clone().unwrap_or_else(|| vec![0.9, 0.1]);
         if !(2..=3).contains(&fractions.len()) {
@@ -144,4 +213,44 @@ pub(crate) fn rows_of(table: &Table, path: &str, names: &[&str]) -> Result<(Vec<
 /// A column of numbers.
 pub(crate) fn number_column(name: &str, values: impl IntoIterator<Item = f64>) -> Column {
     Column::new(name, Values::Number(values.into_iter().collect()))
+}
+
+/// The condition that all rows are drawn under.
+pub(crate) fn given(schema: &Schema, given: Option<&str>, rows: usize) -> Result<Matrix, Failure> {
+    let names: Vec<&str> = schema.columns.iter().map(|column| column.name.as_str()).collect();
+    let mut cells = vec![None; names.len()];
+    for pair in given.into_iter().flat_map(|given| given.split(',')) {
+        let (name, value) = pair.split_once('=').ok_or_else(|| {
+            Failure::request(format!("--given takes COLUMN=VALUE, separated by commas, not `{pair}`"))
+        })?;
+        let at = schema.position(name).ok_or_else(|| {
+            Failure::request(format!(
+                "`{name}` is no column of the condition, which has {}",
+                names.join(", ")
+            ))
+        })?;
+        let cell = schema.columns[at].encode_text(value);
+        cells[at] = Some(cell.map_err(|problem| Failure::request(format!("--given {name}: {problem}")))?);
+    }
+    let missing = cells.iter().position(Option::is_none);
+    if let Some(at) = missing {
+        return Err(Failure::request(format!(
+            "the model is conditional on {}; give a value of `{}` with --given",
+            names.join(", "),
+            names[at]
+        )));
+    }
+    let row: Vec<f32> = cells.into_iter().flatten().collect();
+    Ok(Matrix::new(row.repeat(rows), names.len()))
+}
+
+/// The Wasserstein distance between as many rows and others.
+pub(crate) fn wasserstein(a: &Matrix, b: &Matrix) -> Result<f64, Failure> {
+    let numbers =
+        |matrix: &Matrix| matrix.values().iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();
+    let (a_values, b_values) = (numbers(a), numbers(b));
+    let points = |values| Points::new(values, a.columns());
+    let cost = PointCost::new(points(&a_values)?, points(&b_values)?, Distance::Euclidean, 1.0)?;
+    let weights = |rows: usize| vec![1.0; rows];
+    Ok(exact(&weights(a.rows()), &weights(b.rows()), &cost)?.value)
 }

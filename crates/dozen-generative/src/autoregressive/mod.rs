@@ -30,6 +30,7 @@ pub use conditional::{Conditioned, Evidence, Probability};
 pub use config::{Architecture, Config, ModelConfig, Ordering};
 pub use evaluate::{Evaluation, Surprise, evaluate, surprises};
 pub use export::{conditional_tables, export_pytorch};
+pub(crate) use heads::log_sum;
 pub use learner::{TrainRequest, train_model};
 pub use model::Model;
 pub use report::training_report;

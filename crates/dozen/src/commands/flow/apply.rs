@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use dozen::data::{Column, Matrix, Table, read_table, write_table};
+use dozen::data::{Column, Matrix, Table, write_table};
 use dozen::generative::flow::{Calibration, Model, evaluate, score as score_rows};
-use dozen::transport::{Distance, PointCost, Points, exact};
 use serde_json::{Value, json};
 
 use super::train::{CALIBRATION, in_words};
 use crate::args::Context;
-use crate::data::{ReadArguments, number_column, rows_of};
+use crate::data::{ReadArguments, given, number_column, rows_of, wasserstein};
 use crate::output::{Failure, Results, print_table};
 use crate::pictures;
 
@@ -76,7 +75,7 @@ impl OnData {
 
     fn table(&self, model: &Model, context: &Context) -> Result<Table, Failure> {
         let text = model.config().condition.text_columns();
-        Ok(read_table(&self.data, &self.read.options(context.seed(), text))?)
+        self.read.read(&self.data, context.seed(), text)
     }
 }
 
@@ -115,16 +114,7 @@ fn distances(model: &Model, table: &Table, seed: u64) -> Result<[f64; 2], Failur
     };
     let ((first, condition), (second, _)) = (half(0)?, half(1)?);
     let drawn = model.config().columns.encode(&model.sample(count, &condition, seed)?)?;
-    let distance = |a: &Matrix, b: &Matrix| -> Result<f64, Failure> {
-        let numbers =
-            |matrix: &Matrix| matrix.values().iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();
-        let (a_values, b_values) = (numbers(a), numbers(b));
-        let points = |values| Points::new(values, a.columns());
-        let cost = PointCost::new(points(&a_values)?, points(&b_values)?, Distance::Euclidean, 1.0)?;
-        let weights = vec![1.0; count];
-        Ok(exact(&weights, &weights, &cost)?.value)
-    };
-    Ok([distance(&first, &drawn)?, distance(&first, &second)?])
+    Ok([wasserstein(&first, &drawn)?, wasserstein(&first, &second)?])
 }
 
 pub(super) fn score(arguments: &ToTable, context: &Context) -> Result<(), Failure> {
@@ -257,7 +247,7 @@ pub(super) fn sample(arguments: &Sample, context: &Context) -> Result<(), Failur
     if arguments.rows == 0 {
         return Err(Failure::request("-n must be at least 1"));
     }
-    let condition = condition(&model, arguments.given.as_deref(), arguments.rows)?;
+    let condition = given(&model.config().condition, arguments.given.as_deref(), arguments.rows)?;
     let table = model.sample(arguments.rows, &condition, context.seed())?;
     let seconds = started.elapsed().as_secs_f64();
     let mut json = json!({
@@ -276,34 +266,4 @@ pub(super) fn sample(arguments: &Sample, context: &Context) -> Result<(), Failur
     json["out"] = out.display().to_string().into();
     Results::new(json).line(format!("{rows} rows drawn, in {}", out.display())).print(context.json());
     Ok(())
-}
-
-/// The condition that all rows are drawn under.
-fn condition(model: &Model, given: Option<&str>, rows: usize) -> Result<Matrix, Failure> {
-    let schema = &model.config().condition;
-    let names: Vec<&str> = schema.columns.iter().map(|column| column.name.as_str()).collect();
-    let mut cells = vec![None; names.len()];
-    for pair in given.into_iter().flat_map(|given| given.split(',')) {
-        let (name, value) = pair.split_once('=').ok_or_else(|| {
-            Failure::request(format!("--given takes COLUMN=VALUE, separated by commas, not `{pair}`"))
-        })?;
-        let at = schema.position(name).ok_or_else(|| {
-            Failure::request(format!(
-                "`{name}` is no column of the condition, which has {}",
-                names.join(", ")
-            ))
-        })?;
-        let cell = schema.columns[at].encode_text(value);
-        cells[at] = Some(cell.map_err(|problem| Failure::request(format!("--given {name}: {problem}")))?);
-    }
-    let missing = cells.iter().position(Option::is_none);
-    if let Some(at) = missing {
-        return Err(Failure::request(format!(
-            "the flow is conditional on {}; give a value of `{}` with --given",
-            names.join(", "),
-            names[at]
-        )));
-    }
-    let row: Vec<f32> = cells.into_iter().flatten().collect();
-    Ok(Matrix::new(row.repeat(rows), names.len()))
 }

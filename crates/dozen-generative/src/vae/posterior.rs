@@ -1,0 +1,157 @@
+//! q(z | x): draws by the encoder's parameters and noise that does not depend on them (Kingma and Welling 2014, section 2.4).
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::PosteriorConfig;
+use crate::flow::transform::{Autoregressive, Bijection, MaskedNetwork, Planar};
+
+/// A draw: `[rows, latent]`, and `ln q` of it in nats: `[rows, 1]`.
+#[derive(Clone, Debug)]
+pub(super) struct Draw {
+    /// The latent.
+    pub(super) z: Tensor<2>,
+    /// `ln q(z | x)`.
+    pub(super) log_prob: Tensor<2>,
+}
+
+/// A normal, and what bends it.
+#[derive(Module, Debug)]
+pub(super) struct Posterior {
+    planar: Vec<Planar>,
+    autoregressive: Vec<Autoregressive>,
+    #[module(skip)]
+    full: bool,
+    #[module(skip)]
+    latent: usize,
+}
+
+/// Logarithms of deviations are held within it of zero.
+const MOST_LOG_DEVIATION: f64 = 7.0;
+
+impl Posterior {
+    pub(super) fn new(config: &PosteriorConfig, latent: usize, device: &Device) -> Self {
+        let planar = match config {
+            PosteriorConfig::Planar { steps } => (0..*steps).map(|_| Planar::new(latent, device)).collect(),
+            _ => Vec::new(),
+        };
+        let autoregressive = match config {
+            PosteriorConfig::Iaf { steps, hidden } => (0..*steps)
+                .map(|step| {
+                    let network = MaskedNetwork::new(latent, latent, hidden, Bijection::Affine, device);
+                    Autoregressive::new(network, step % 2 == 1, true)
+                })
+                .collect(),
+            _ => Vec::new(),
+        };
+        Self { planar, autoregressive, full: *config == PosteriorConfig::Full, latent }
+    }
+
+    /// Outputs of the encoder: means, log deviations, and what a covariance or bending steps need.
+    pub(super) fn parameters(&self) -> usize {
+        let n = self.latent;
+        2 * n
+            + if self.full { n * (n - 1) / 2 } else { 0 }
+            + if self.autoregressive.is_empty() { 0 } else { n }
+    }
+
+    /// Means and log deviations: `[rows, latent]` each.
+    pub(super) fn moments(&self, parameters: &Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+        let part = |at: usize| parameters.clone().narrow(1, at * self.latent, self.latent);
+        (part(0), part(1).clamp(-MOST_LOG_DEVIATION, MOST_LOG_DEVIATION))
+    }
+
+    /// The latent of noise `[rows, latent]`, which is standard normal for a draw.
+    pub(super) fn draw(&self, parameters: &Tensor<2>, noise: Tensor<2>) -> Draw {
+        let (mean, log_deviation) = self.moments(parameters);
+        let tau = std::f64::consts::TAU;
+        let mut log_prob = noise.clone().square().sum_dim(1) * -0.5
+            - log_deviation.clone().sum_dim(1)
+            - 0.5 * self.latent as f64 * tau.ln();
+        let mut z =
+            mean + if self.full { self.correlated(parameters, noise) } else { noise * log_deviation.exp() };
+        for step in &self.planar {
+            let (next, log) = step.forward(z);
+            (z, log_prob) = (next, log_prob - log);
+        }
+        if !self.autoregressive.is_empty() {
+            let context = parameters.clone().narrow(1, 2 * self.latent, self.latent);
+            for step in &self.autoregressive {
+                let (next, log) = step.inverse(z, Some(&context));
+                (z, log_prob) = (next, log_prob - log);
+            }
+        }
+        Draw { z, log_prob }
+    }
+
+    /// L e with a Cholesky factor L whose diagonal is the deviations.
+    fn correlated(&self, parameters: &Tensor<2>, noise: Tensor<2>) -> Tensor<2> {
+        let [rows, n] = noise.dims();
+        let factor = self.factor(parameters);
+        factor.matmul(noise.reshape([rows, n, 1])).reshape([rows, n])
+    }
+
+    /// L: `[rows, latent, latent]`.
+    fn factor(&self, parameters: &Tensor<2>) -> Tensor<3> {
+        let (rows, n) = (parameters.dims()[0], self.latent);
+        let below: Vec<usize> = (0..n * n).filter(|place| place / n > place % n).collect();
+        let diagonal: Vec<usize> = (0..n).map(|i| i * n + i).collect();
+        let deviations = self.moments(parameters).1.exp();
+        let mut flat = deviations.matmul(places(&diagonal, n * n, parameters));
+        if n > 1 {
+            let own = parameters.clone().narrow(1, 2 * n, below.len());
+            flat = flat + own.matmul(places(&below, n * n, parameters));
+        }
+        flat.reshape([rows, n, n])
+    }
+
+    /// KL(q || N(m, 1)) in nats where it is known in closed form, for a normal that nothing bends: half of the squared distance of the means, and
+    /// what the deviations cost, by column, `[rows, latent]` each: `(mu - m)^2 / 2` and `(s^2 - ln s^2 - 1) / 2` with the row's squared norm of L
+    /// for s^2.
+    pub(super) fn divergence(
+        &self,
+        parameters: &Tensor<2>,
+        prior_mean: Option<&Tensor<2>>,
+    ) -> Option<(Tensor<2>, Tensor<2>)> {
+        if !self.planar.is_empty() || !self.autoregressive.is_empty() {
+            return None;
+        }
+        let (mean, log_deviation) = self.moments(parameters);
+        let offset = match prior_mean {
+            Some(prior) => mean - prior.clone(),
+            None => mean,
+        };
+        let squares = if self.full {
+            let rows = offset.dims()[0];
+            self.factor(parameters).square().sum_dim(2).reshape([rows, self.latent])
+        } else {
+            (log_deviation.clone() * 2.0).exp()
+        };
+        Some((offset.square() * 0.5, (squares - log_deviation * 2.0 - 1.0) * 0.5))
+    }
+}
+
+/// The matrix that puts column `k` at `at[k]` of `width`.
+fn places(at: &[usize], width: usize, like: &Tensor<2>) -> Tensor<2> {
+    let mut values = vec![0.0_f32; at.len() * width];
+    for (column, place) in at.iter().enumerate() {
+        values[column * width + place] = 1.0;
+    }
+    Tensor::<2>::from_data(TensorData::new(values, [at.len(), width]), &like.device()).cast(like.dtype())
+}
+
+/// `ln N(z; mean, e^{2 s})` of each column: `[rows, latent]`, or as its arguments broadcast.
+pub(super) fn normal_log_prob<const D: usize>(
+    z: Tensor<D>,
+    mean: Tensor<D>,
+    log_deviation: Tensor<D>,
+) -> Tensor<D> {
+    let scaled = (z - mean) * log_deviation.clone().neg().exp();
+    scaled.square() * -0.5 - log_deviation - 0.5 * std::f64::consts::TAU.ln()
+}
+
+/// `ln sum e^x` along a dimension, without overflow.
+pub(super) fn log_sum_exp<const D: usize>(x: Tensor<D>, dimension: usize) -> Tensor<D> {
+    let greatest = x.clone().detach().max_dim(dimension);
+    (x - greatest.clone()).exp().sum_dim(dimension).log() + greatest
+}
