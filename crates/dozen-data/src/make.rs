@@ -205,6 +205,65 @@ pub fn blobs(rows: usize, seed: u64) -> Made {
     })
 }
 
+/// Eight narrow Gaussians of deviation 0.02 on a circle of radius 2, and which of them as a label: the ring on which generators lose modes (Metz et al. 2017).
+///
+/// The truth is the entropy of x and y; the Gaussians do not overlap.
+pub fn gaussian_ring(rows: usize, seed: u64) -> Made {
+    narrow(
+        rows,
+        0.02,
+        seed,
+        &(0..8)
+            .map(|k| {
+                let angle = TAU * f64::from(k) / 8.0;
+                (2.0 * angle.cos(), 2.0 * angle.sin())
+            })
+            .collect::<Vec<_>>(),
+    )
+}
+
+/// Twenty-five narrow Gaussians of deviation 0.05 on a grid of five by five with steps of 2, and which of them as a label (Srivastava et al. 2017).
+///
+/// The truth is the entropy of x and y; the Gaussians do not overlap.
+pub fn gaussian_grid(rows: usize, seed: u64) -> Made {
+    let place = |at: i32| 2.0 * f64::from(at) - 4.0;
+    narrow(rows, 0.05, seed, &(0..25).map(|k| (place(k / 5), place(k % 5))).collect::<Vec<_>>())
+}
+
+/// Gaussians of one deviation that do not overlap, equally many rows of each.
+fn narrow(rows: usize, deviation: f64, seed: u64, centres: &[(f64, f64)]) -> Made {
+    let mut made = points(rows, seed, |rng| {
+        let label = rng.random_range(0..centres.len());
+        let (x, y) = centres[label];
+        (x + deviation * normal(rng), y + deviation * normal(rng), label)
+    });
+    let entropy = (centres.len() as f64).ln() + (TAU * deviation * deviation).ln() + 1.0;
+    made.truth.push(("entropy_nats_per_row", entropy));
+    made
+}
+
+/// A table with about this share of its cells left out, each by itself. What is missing tells nothing of what it was.
+#[must_use]
+pub fn holes(table: &Table, share: f64, seed: u64) -> Table {
+    let mut rng = StdRng::seed_from_u64(seed ^ 0x401e);
+    let columns = table.columns().iter().map(|column| {
+        let mut is_left_out = || rng.random_bool(share.clamp(0.0, 1.0));
+        let values = match &column.values {
+            Values::Text(values) => {
+                let kept = |text: &String| if is_left_out() { String::new() } else { text.clone() };
+                Values::Text(values.iter().map(kept).collect())
+            }
+            values => {
+                let number = |row| values.number(row).unwrap_or(f64::NAN);
+                let kept = |row| if is_left_out() { f64::NAN } else { number(row) };
+                Values::Number((0..values.len()).map(kept).collect())
+            }
+        };
+        Column::new(column.name.clone(), values)
+    });
+    Table::new(columns.collect()).expect("the columns of a table, as long as they were")
+}
+
 fn normal(rng: &mut StdRng) -> f64 {
     StandardNormal.sample(rng)
 }

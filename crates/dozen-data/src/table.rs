@@ -1,5 +1,7 @@
 //! Named, typed columns of equal length.
 
+use std::sync::Arc;
+
 use crate::DataError;
 
 /// The values of one column.
@@ -87,6 +89,8 @@ pub struct Table {
     rows: usize,
     file: String,
     first_row: usize,
+    /// The numbers of rows that were selected from a file's.
+    selected: Option<Arc<[usize]>>,
 }
 
 impl Table {
@@ -116,7 +120,7 @@ impl Table {
                 )));
             }
         }
-        Ok(Self { columns, rows, file: "the table".into(), first_row: 1 })
+        Ok(Self { columns, rows, file: "the table".into(), first_row: 1, selected: None })
     }
 
     /// Says which file, and which of its rows, this table holds; errors about the table then name them.
@@ -124,7 +128,18 @@ impl Table {
     pub fn from_file(mut self, file: &str, first_row: usize) -> Self {
         file.clone_into(&mut self.file);
         self.first_row = first_row;
+        self.selected = None;
         self
+    }
+
+    /// The table of the columns with these names, in their order.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub fn columns_where(&self, keep: impl Fn(&str) -> bool) -> Result<Self, DataError> {
+        let columns = self.columns.iter().filter(|column| keep(&column.name)).cloned().collect();
+        let (file, selected) = (self.file.clone(), self.selected.clone());
+        Ok(Self { file, first_row: self.first_row, selected, ..Self::new(columns)? })
     }
 
     /// The number of rows.
@@ -154,7 +169,7 @@ impl Table {
 
     /// The number in the file, from 1, of the table's row `row`, from 0.
     pub fn row_in_file(&self, row: usize) -> usize {
-        self.first_row + row
+        self.selected.as_ref().map_or(self.first_row + row, |numbers| numbers[row])
     }
 
     /// The table of these rows, in this order.
@@ -169,6 +184,7 @@ impl Table {
             rows: rows.len(),
             file: self.file.clone(),
             first_row: self.first_row,
+            selected: Some(rows.iter().map(|&row| self.row_in_file(row)).collect()),
         }
     }
 }

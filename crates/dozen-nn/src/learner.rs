@@ -39,6 +39,11 @@ pub trait Learner {
     /// The terms on held-out rows, lower being better in the first; empty where there are none held out.
     fn validate(&mut self) -> Terms;
 
+    /// Whether the weights of the best epoch by validation are the model, or those of the last.
+    fn keeps_best(&self) -> bool {
+        true
+    }
+
     /// Writes weights, and optimiser states if `with_optimizer`, into a folder.
     fn save(&self, folder: &Path, with_optimizer: bool) -> Result<(), Error>;
 

@@ -5,6 +5,7 @@
 //! guard against values that are not finite, progress and metrics. [`Trained`] pairs a module with its optimiser, so
 //! that a learner with two networks holds two of them. [`ModelFolder`] is the form in which models travel.
 
+mod batch_norm;
 mod device;
 mod error;
 mod interrupt;
@@ -20,6 +21,7 @@ mod train;
 mod trained;
 mod weights;
 
+pub use batch_norm::BatchNorm;
 pub use burn::tensor::Device;
 pub use device::choose_device;
 pub use error::Error;

@@ -105,6 +105,11 @@ impl RunFolder {
         write_text(&self.partial.join(name), text)
     }
 
+    /// Writes bytes, such as a picture.
+    pub fn write_bytes(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        write_bytes(&self.partial.join(name), bytes)
+    }
+
     /// Makes the run the model folder `out`, replacing an older model there.
     pub fn finish(self) -> Result<PathBuf, Error> {
         let last = self.last();
@@ -121,8 +126,12 @@ impl RunFolder {
 }
 
 pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), Error> {
+    write_bytes(path, text.as_bytes())
+}
+
+fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let temporary = path.with_extension("tmp");
-    std::fs::write(&temporary, text)
+    std::fs::write(&temporary, bytes)
         .and_then(|()| std::fs::rename(&temporary, path))
         .map_err(|e| Error::io("write", path, e))
 }

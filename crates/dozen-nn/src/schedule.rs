@@ -21,6 +21,8 @@ pub enum Decay {
     Constant,
     /// Half a cosine from the rate to zero over all steps (Loshchilov and Hutter 2017, eq. 5).
     Cosine,
+    /// In a straight line from the rate to zero over all steps.
+    Linear,
     /// By `factor` every `every` epochs.
     Step {
         /// Epochs between falls.
@@ -46,13 +48,12 @@ impl Schedule {
     /// The rate of step `step`, from 0, in epoch `epoch`, from 0, given the validation values of the epochs so far.
     pub fn rate(&self, step: u64, total_steps: u64, epoch: u64, validation: &[f64]) -> f64 {
         let warm = if step < self.warm_up { (step + 1) as f64 / self.warm_up as f64 } else { 1.0 };
+        let span = total_steps.saturating_sub(self.warm_up).max(1) as f64;
+        let progress = (step.saturating_sub(self.warm_up) as f64 / span).min(1.0);
         let share = match self.decay {
             Decay::Constant => 1.0,
-            Decay::Cosine => {
-                let span = total_steps.saturating_sub(self.warm_up).max(1) as f64;
-                let progress = (step.saturating_sub(self.warm_up) as f64 / span).min(1.0);
-                0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
-            }
+            Decay::Linear => 1.0 - progress,
+            Decay::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()),
             Decay::Step { every, factor } => factor.powi((epoch / every.max(1)) as i32),
             Decay::Exponential { factor } => factor.powi(epoch as i32),
             Decay::Plateau { patience, factor } => factor.powi(plateaus(validation, patience)),
@@ -91,6 +92,7 @@ mod tests {
         assert_eq!(rates(Decay::Constant, 2, &[]), [0.5, 1.0, 1.0, 1.0]);
         assert_eq!(rates(Decay::Step { every: 2, factor: 0.5 }, 0, &[]), [1.0, 1.0, 0.5, 0.5]);
         assert_eq!(rates(Decay::Exponential { factor: 0.5 }, 0, &[]), [1.0, 0.5, 0.25, 0.125]);
+        assert_eq!(rates(Decay::Linear, 0, &[]), [1.0, 0.75, 0.5, 0.25]);
         let cosine = rates(Decay::Cosine, 0, &[]);
         assert!((cosine[0] - 1.0).abs() < 1e-12 && (cosine[2] - 0.5).abs() < 1e-12);
         let plateau = Decay::Plateau { patience: 2, factor: 0.1 };

@@ -128,7 +128,7 @@ impl Loop<'_> {
                 self.save(learner)?;
             }
         }
-        if !self.state.history.validation().is_empty() {
+        if learner.keeps_best() && !self.state.history.validation().is_empty() {
             learner.load(&self.run.best(), false)?;
         }
         Ok(())
@@ -195,7 +195,8 @@ impl Loop<'_> {
         let valid = learner.validate();
         self.check(&valid)?;
         let epoch = self.state.history.epochs.len() as u64 + 1;
-        let is_best = valid.first().is_none_or(|(_, value)| *value < self.state.history.best_value());
+        let is_best = !learner.keeps_best()
+            || valid.first().is_none_or(|(_, value)| *value < self.state.history.best_value());
         let record = EpochRecord {
             epoch,
             step: self.state.step,
@@ -218,7 +219,7 @@ impl Loop<'_> {
         }
         if is_best {
             self.state.history.best_epoch = epoch;
-            if !record.valid.is_empty() {
+            if learner.keeps_best() && !record.valid.is_empty() {
                 learner.save(&self.run.best(), false)?;
             }
         }

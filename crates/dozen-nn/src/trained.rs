@@ -48,6 +48,11 @@ impl<M: Module> Trained<M> {
         self.module = Some(module);
     }
 
+    /// Changes the module beside its optimiser, as clipping weights does.
+    pub fn change(&mut self, change: impl FnOnce(M) -> M) {
+        self.module = self.module.take().map(change);
+    }
+
     /// Writes `NAME.safetensors` with the evaluated weights, or the whole state for resuming.
     pub fn save(&self, folder: &Path, name: &str, with_optimizer: bool) -> Result<(), Error> {
         let file = |suffix: &str| folder.join(format!("{name}{suffix}.safetensors"));

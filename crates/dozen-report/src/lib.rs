@@ -12,10 +12,12 @@
 //! assert!(report.html().contains("<svg"));
 //! ```
 
+mod animation;
 mod html;
 mod pictures;
 mod plot;
 
+pub use animation::Animation;
 pub use html::{Report, Section, Table, escape};
 pub use pictures::PictureGrid;
 pub use plot::{BarPlot, LinePlot, PixelGrid, ScatterPlot, standalone};

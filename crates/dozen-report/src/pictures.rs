@@ -30,6 +30,13 @@ impl PictureGrid {
 
     /// The pictures with `columns` to a line, as the bytes of a PNG file.
     pub fn png(&self, columns: usize) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        let sheet = self.sheet(columns);
+        sheet.write_to(&mut bytes, ImageFormat::Png).expect("a picture in memory can be written");
+        bytes.into_inner()
+    }
+
+    pub(crate) fn sheet(&self, columns: usize) -> RgbImage {
         let columns = columns.clamp(1, self.pictures.len().max(1));
         let lines = self.pictures.len().div_ceil(columns).max(1);
         let along = |count: usize, size: usize| (count * (size + GAP) - GAP) as u32;
@@ -47,9 +54,7 @@ impl PictureGrid {
                 sheet.put_pixel(x as u32, y as u32, Rgb([value(0), value(1), value(2)]));
             }
         }
-        let mut bytes = Cursor::new(Vec::new());
-        sheet.write_to(&mut bytes, ImageFormat::Png).expect("a picture in memory can be written");
-        bytes.into_inner()
+        sheet
     }
 
     /// The same as SVG, for a [`Report`](crate::Report).

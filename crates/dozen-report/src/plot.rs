@@ -48,11 +48,13 @@ impl LinePlot {
         }
     }
 
-    /// Adds a line. Points that are not finite are left out.
+    /// Adds a line. Points that are not finite are left out, and so is a line without points.
     #[must_use]
     pub fn line(mut self, name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
-        let points = points.into_iter().filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
-        self.lines.push((name.into(), points));
+        let points: Vec<_> = points.into_iter().filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
+        if !points.is_empty() {
+            self.lines.push((name.into(), points));
+        }
         self
     }
 

@@ -7,7 +7,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use dozen::nn::{Progress, choose_device};
 
 use crate::commands::{
-    autoregressive, compare, completions, flow, graph, info, make, rnn, tokenizer, tour, transport, word2vec,
+    autoregressive, compare, completions, flow, gan, graph, info, make, rnn, tokenizer, tour, transport, vae,
+    word2vec,
 };
 use crate::output::Failure;
 
@@ -45,6 +46,12 @@ pub(crate) enum Command {
     /// Normalizing flows: densities of tables of numbers, samples, how odd rows are
     #[command(subcommand)]
     Flow(flow::Command),
+    /// Variational autoencoders: a latent for each row, samples, missing cells filled in
+    #[command(subcommand)]
+    Vae(vae::Command),
+    /// Generative adversarial networks: samples, and numbers that say how good they are
+    #[command(subcommand)]
+    Gan(gan::Command),
     /// Are two tables from one distribution, and where do they differ?
     Compare(compare::Arguments),
     /// Every family on data it makes itself, in one report

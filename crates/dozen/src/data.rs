@@ -244,6 +244,26 @@ pub(crate) fn given(schema: &Schema, given: Option<&str>, rows: usize) -> Result
     Ok(Matrix::new(row.repeat(rows), names.len()))
 }
 
+/// The condition that all rows are drawn under, which may be named as the `class` of a model that is conditional on one column.
+pub(crate) fn class_or_given(
+    schema: &Schema,
+    class: Option<&str>,
+    given_pairs: Option<&str>,
+    rows: usize,
+) -> Result<Matrix, Failure> {
+    let named = match (class, &schema.columns[..]) {
+        (None, _) => return given(schema, given_pairs, rows),
+        (Some(class), [column]) => format!("{}={class}", column.name),
+        (Some(_), columns) => {
+            return Err(Failure::request(format!(
+                "--class is for models conditional on one column, and this one is on {}",
+                columns.len()
+            )));
+        }
+    };
+    given(schema, Some(&named), rows)
+}
+
 /// The Wasserstein distance between as many rows and others.
 pub(crate) fn wasserstein(a: &Matrix, b: &Matrix) -> Result<f64, Failure> {
     let numbers =

@@ -1,6 +1,7 @@
 //! The `dozen` program.
 
 mod args;
+mod columns;
 mod commands;
 mod data;
 mod output;
@@ -49,6 +50,8 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Tokenizer(command) => commands::tokenizer::run(command, context),
         Command::Word2vec(command) => commands::word2vec::run(command, context),
         Command::Flow(command) => commands::flow::run(command, context),
+        Command::Vae(command) => commands::vae::run(command, context),
+        Command::Gan(command) => commands::gan::run(command, context),
         Command::Rnn(command) => commands::rnn::run(command, context),
         Command::Graph(command) => commands::graph::run(command, context),
         Command::Compare(arguments) => commands::compare::run(&arguments, context),

@@ -69,6 +69,7 @@ pub(crate) struct TrainingArguments {
 enum DecayFlag {
     Constant,
     Cosine,
+    Linear,
     Step,
     Exponential,
     Plateau,
@@ -103,6 +104,7 @@ impl TrainingArguments {
         let decay = match self.decay {
             DecayFlag::Constant => Decay::Constant,
             DecayFlag::Cosine => Decay::Cosine,
+            DecayFlag::Linear => Decay::Linear,
             DecayFlag::Step => Decay::Step { every: self.decay_epochs, factor },
             DecayFlag::Exponential => Decay::Exponential { factor },
             DecayFlag::Plateau => Decay::Plateau { patience: self.decay_epochs, factor },

@@ -137,3 +137,37 @@ impl Codebook {
         self.sizes.value_sync();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_code_is_that_of_brute_force() {
+        let device = Device::flex();
+        let book = Codebook::new(7, 3, &device);
+        let vectors = Tensor::<2>::random([50, 3], Distribution::Normal(0.0, 1.5), &device);
+        let codes = to_host(book.codes.value());
+        let (found, values) = (to_host(book.vectors(book.nearest(&vectors))), to_host(vectors));
+        for (vector, found) in values.chunks_exact(3).zip(found.chunks_exact(3)) {
+            let distance = |code: &[f32]| vector.iter().zip(code).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
+            let best = codes.chunks_exact(3).map(distance).fold(f32::MAX, f32::min);
+            assert!((distance(found) - best).abs() < 1e-5, "{vector:?}");
+        }
+    }
+
+    #[test]
+    fn codes_follow_the_vectors_that_choose_them() {
+        let device = Device::flex();
+        let book = Codebook::new(4, 1, &device);
+        // Two places, of which one is chosen three times as often.
+        let z = Tensor::<2>::from_floats([[-2.0], [-2.0], [-2.0], [5.0]], &device);
+        for _ in 0..2000 {
+            book.follow(&z);
+        }
+        let quantized = book.quantize(z.clone());
+        assert!(f64::from(quantized.distance.into_scalar::<f32>()) < 1e-4);
+        assert!(to_host(quantized.z - z).iter().all(|off| off.abs() < 0.01));
+        assert!((to_host(book.shares()).iter().sum::<f32>() - 1.0).abs() < 1e-5);
+    }
+}

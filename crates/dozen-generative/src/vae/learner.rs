@@ -10,6 +10,7 @@ use dozen_nn::{
 };
 
 use super::model::fresh;
+use super::posterior::log_sum_exp;
 use super::{Autoencoder, Config, FAMILY, Model, Rows};
 use crate::autoregressive::layout::Layout;
 use crate::tensors::{to_host, to_tensor};
@@ -168,20 +169,30 @@ impl Learner for VaeLearner<'_> {
         // The same draws at each validation.
         self.device.seed(self.config.training.seed);
         let rows: Vec<usize> = (0..cells.rows()).collect();
-        let (mut reconstruction, mut divergence) = (0.0, 0.0);
-        for own in rows.chunks(1000) {
+        let draws = self.config.model.objective.importance;
+        let (mut reconstruction, mut divergence, mut bound) = (0.0, 0.0, 0.0);
+        for own in rows.chunks((1000 / draws).max(1)) {
             let batch = self.config.rows(&cells.select(own), &conditions.select(own), &self.device);
+            if draws > 1 {
+                // What is trained on says when to stop: the bound of one draw falls while that of several rises.
+                let weights = log_sum_exp(network.log_weights(&batch, draws), 0) - (draws as f64).ln();
+                bound += f64::from(weights.sum().into_scalar::<f32>());
+            }
             let terms = network.terms(&batch);
             reconstruction += f64::from(terms.reconstruction.sum().into_scalar::<f32>());
             divergence += f64::from(terms.divergence.sum().into_scalar::<f32>());
         }
         let count = rows.len() as f64;
         let (reconstruction, divergence) = (reconstruction / count - self.log_scale, divergence / count);
-        vec![
+        let mut terms = vec![
             ("negative_elbo_nats_per_row", divergence - reconstruction),
             ("reconstruction_nats_per_row", reconstruction),
             ("kl_nats_per_row", divergence),
-        ]
+        ];
+        if draws > 1 {
+            terms.insert(0, ("negative_bound_nats_per_row", self.log_scale - bound / count));
+        }
+        terms
     }
 
     fn save(&self, folder: &Path, with_optimizer: bool) -> Result<(), Error> {

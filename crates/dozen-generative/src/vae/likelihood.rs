@@ -42,6 +42,9 @@ impl BlockKind {
 /// The least log deviation of a Gaussian in standardised units: none shrinks onto one training value.
 const LEAST_LOG_DEVIATION: f64 = -6.0;
 
+/// Where learnt log deviations begin: below those of the data, so that it pays from the first step to use the latent.
+const FIRST_LOG_DEVIATION: f64 = -1.0;
+
 /// Of every column.
 #[derive(Module, Debug)]
 pub(super) struct Likelihoods {
@@ -69,7 +72,8 @@ impl Likelihoods {
             output += kind.outputs();
         }
         let learnt = likelihood == Likelihood::Gaussian { deviation: None };
-        let log_deviation = learnt.then(|| Param::from_tensor(Tensor::zeros([schema.columns.len()], device)));
+        let begun = || Tensor::full([schema.columns.len()], FIRST_LOG_DEVIATION, device);
+        let log_deviation = learnt.then(|| Param::from_tensor(begun()));
         Self { log_deviation, blocks }
     }
 

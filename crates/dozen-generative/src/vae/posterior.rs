@@ -155,3 +155,84 @@ pub(super) fn log_sum_exp<const D: usize>(x: Tensor<D>, dimension: usize) -> Ten
     let greatest = x.clone().detach().max_dim(dimension);
     (x - greatest.clone()).exp().sum_dim(dimension).log() + greatest
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Distribution;
+
+    use super::*;
+    use crate::tensors::to_host;
+
+    const DRAWS: usize = 200_000;
+
+    fn normal(shape: [usize; 2], deviation: f64, device: &Device) -> Tensor<2> {
+        Tensor::random(shape, Distribution::Normal(0.0, deviation), device)
+    }
+
+    fn mean(tensor: Tensor<2>) -> f64 {
+        let values = to_host(tensor);
+        values.iter().map(|value| f64::from(*value)).sum::<f64>() / values.len() as f64
+    }
+
+    #[test]
+    fn divergences_in_closed_form_are_those_of_draws() {
+        let device = Device::flex();
+        for config in [PosteriorConfig::Diagonal, PosteriorConfig::Full] {
+            let posterior = Posterior::new(&config, 3, &device);
+            let parameters = normal([1, posterior.parameters()], 0.7, &device);
+            let prior_mean = normal([1, 3], 1.0, &device);
+            let (means, deviations) = posterior.divergence(&parameters, Some(&prior_mean)).unwrap();
+            let exact = f64::from((means + deviations).sum().into_scalar::<f32>());
+            let draw = posterior.draw(&parameters.repeat(&[DRAWS, 1]), normal([DRAWS, 3], 1.0, &device));
+            let zero = draw.z.zeros_like();
+            let log_p = normal_log_prob(draw.z - prior_mean, zero.clone(), zero).sum_dim(1);
+            let drawn = mean(draw.log_prob - log_p);
+            assert!((exact - drawn).abs() < 0.01 * exact.max(1.0), "{config:?}: {exact} {drawn}");
+        }
+    }
+
+    #[test]
+    fn draws_of_bent_posteriors_have_their_density() {
+        // Of a density, the mean of 1 / q over a part that is drawn from is that part's area.
+        let device = Device::flex();
+        let bent = [PosteriorConfig::Planar { steps: 3 }, PosteriorConfig::Iaf { steps: 2, hidden: vec![8] }];
+        for config in bent {
+            let posterior = Posterior::new(&config, 2, &device);
+            let parameters = normal([1, posterior.parameters()], 0.3, &device).repeat(&[DRAWS, 1]);
+            let draw = posterior.draw(&parameters, normal([DRAWS, 2], 1.0, &device));
+            let (z, log_prob) = (to_host(draw.z), to_host(draw.log_prob));
+            let centre: Vec<f32> =
+                (0..2).map(|at| z.iter().skip(at).step_by(2).sum::<f32>() / DRAWS as f32).collect();
+            let inside = z
+                .chunks_exact(2)
+                .zip(&log_prob)
+                .filter(|(z, _)| z.iter().zip(&centre).all(|(z, centre)| (z - centre).abs() < 0.5));
+            let area = inside.map(|(_, log)| f64::from(-log).exp()).sum::<f64>() / DRAWS as f64;
+            assert!((area - 1.0).abs() < 0.03, "{config:?}: {area}");
+        }
+    }
+
+    #[test]
+    fn gradients_along_the_draw_are_those_of_the_score() {
+        // d E_q[f(z)] by z = mu + s e, and by E_q[f(z) d ln q(z)] (Williams 1992).
+        let device = Device::flex().autodiff();
+        let posterior = Posterior::new(&PosteriorConfig::Diagonal, 2, &device);
+        let f = |z: Tensor<2>| (z.clone().sin() * 2.0 + z.square() * 0.5).sum_dim(1);
+        let parameters = Tensor::<2>::from_floats([[0.4, -0.7, -0.5, 0.2]], &device).require_grad();
+        let noise = normal([DRAWS, 2], 1.0, &device);
+        let draw = posterior.draw(&parameters.clone().repeat(&[DRAWS, 1]), noise);
+        let gradients = f(draw.z.clone()).mean().backward();
+        let along = to_host(parameters.grad(&gradients).unwrap());
+        let z = draw.z.detach();
+        let (means, log_deviations) = posterior.moments(&parameters.clone().repeat(&[DRAWS, 1]));
+        let log_q = normal_log_prob(z.clone(), means, log_deviations).sum_dim(1);
+        // Less its mean, f has the same expectation with less noise.
+        let values = f(z);
+        let values = values.clone() - values.mean().unsqueeze();
+        let gradients = (log_q * values).mean().backward();
+        let score = to_host(parameters.grad(&gradients).unwrap());
+        for (a, b) in along.iter().zip(&score) {
+            assert!((a - b).abs() < 0.03, "{along:?} {score:?}");
+        }
+    }
+}

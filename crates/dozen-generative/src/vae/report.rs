@@ -99,7 +99,11 @@ fn curves(report: &mut Report, history: &History) {
     };
     let plot = LinePlot::new("Loss", "epoch", "nats a row")
         .line("training objective", of("objective_nats_per_row"))
-        .line("validation, minus the bound", of("negative_elbo_nats_per_row"));
+        .line("validation, minus the bound of one draw", of("negative_elbo_nats_per_row"))
+        .line(
+            "validation, minus the bound of as many draws as in training",
+            of("negative_bound_nats_per_row"),
+        );
     let parts = LinePlot::new("The divergence in validation", "epoch", "nats a row")
         .line("divergence", of("kl_nats_per_row"));
     let caption = format!("Lower is better. The model has the weights of epoch {}.", history.best_epoch);

@@ -37,6 +37,9 @@ pub(crate) struct Arguments {
     /// Stems of words, for text
     #[arg(long, default_value_t = 200, value_name = "N")]
     stems: usize,
+    /// Share of cells to leave out at random, for tables
+    #[arg(long, default_value_t = 0.0, value_name = "F")]
+    missing: f64,
     /// The file to write: .csv, .tsv, .parquet or .npy; text for text, reber and tagged
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -52,6 +55,10 @@ enum Kind {
     Checkerboard,
     /// Eight Gaussians on a circle, in --dimensions; their entropy is printed
     GaussianMixture,
+    /// Eight narrow Gaussians on a circle, on which generators lose modes; their entropy is printed
+    GaussianRing,
+    /// Twenty-five narrow Gaussians on a grid; their entropy is printed
+    GaussianGrid,
     /// Four concentric rings; their entropy is printed
     Rings,
     /// Three well separated clusters
@@ -112,9 +119,16 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         Kind::TwoMoons => make::two_moons(*rows, seed),
         Kind::Checkerboard => make::checkerboard(*rows, seed),
         Kind::GaussianMixture => make::gaussian_mixture(*rows, arguments.dimensions, seed),
+        Kind::GaussianRing => make::gaussian_ring(*rows, seed),
+        Kind::GaussianGrid => make::gaussian_grid(*rows, seed),
         Kind::Rings => make::rings(*rows, seed),
         Kind::Blobs => make::blobs(*rows, seed),
         Kind::Graph => Made { table: make::graph(shape.kind(), *nodes, *edges, seed)?, truth: Vec::new() },
+    };
+    let table = match arguments.missing {
+        0.0 => table,
+        share if (0.0..1.0).contains(&share) => make::holes(&table, share, seed),
+        share => return Err(Failure::request(format!("--missing must lie in [0, 1), not {share}"))),
     };
     let (rows, width) = (table.rows(), table.columns().len());
     write_table(out, [Ok(table)])?;

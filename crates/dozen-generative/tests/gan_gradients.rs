@@ -1,0 +1,121 @@
+//! Gradients of penalties on a critic's gradient, in double precision.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Device, Distribution, FloatDType, Gradients, Tensor};
+use dozen_data::ImageShape;
+use dozen_generative::gan::{
+    Critic, GanConfig, Lipschitz, Loss, NetworkConfig, Upsampling, gradient_penalty,
+};
+
+fn config(network: NetworkConfig) -> GanConfig {
+    GanConfig {
+        network,
+        noise: 2,
+        loss: Loss::Wasserstein,
+        lipschitz: Lipschitz::GradientPenalty { weight: 10.0 },
+        critic_steps: 1,
+        batch_norm: false,
+        critic_batch_norm: false,
+        dropout: 0.0,
+        label_smoothing: 0.0,
+        minibatch_features: 0,
+        generator_rate: 1.0,
+        steps_per_epoch: 1,
+    }
+}
+
+fn mlp(units: &[usize]) -> NetworkConfig {
+    NetworkConfig::Mlp { generator: vec![8], critic: units.to_vec() }
+}
+
+fn images(residual: bool) -> NetworkConfig {
+    NetworkConfig::Convolutional {
+        shape: ImageShape { channels: 2, height: 6, width: 7 },
+        generator: vec![4],
+        critic: vec![3, 4],
+        upsampling: Upsampling::Nearest,
+        residual,
+    }
+}
+
+fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    tensor.into_data().convert::<f64>().try_to_vec().unwrap()
+}
+
+fn normal(shape: [usize; 2], device: &Device) -> Tensor<2> {
+    Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
+}
+
+/// Adds to one number of one parameter.
+struct Nudge {
+    parameter: usize,
+    by: f64,
+}
+
+impl ModuleMapper for Nudge {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        self.parameter = self.parameter.wrapping_sub(1);
+        if self.parameter != usize::MAX {
+            return param;
+        }
+        let by = self.by;
+        param.map(|tensor| {
+            let mut nudge = vec![0.0; tensor.shape().num_elements()];
+            nudge[0] = by;
+            let nudge = Tensor::<1>::from_data(nudge.as_slice(), &tensor.device()).reshape(tensor.shape());
+            (tensor + nudge).detach().require_grad()
+        })
+    }
+}
+
+/// The gradients of the first number of each parameter.
+struct Firsts<'a> {
+    gradients: &'a Gradients,
+    found: Vec<Option<f64>>,
+}
+
+impl ModuleVisitor for Firsts<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.found.push(param.val().grad(self.gradients).map(|gradient| numbers(gradient)[0]));
+    }
+}
+
+#[test]
+fn a_penalty_has_the_gradient_of_differences() {
+    // The process's device is set once, so that this test has a file of its own.
+    let mut device = Device::flex();
+    device.configure(FloatDType::F64).expect("nothing ran before");
+    let device = device.autodiff();
+    device.seed(1);
+    for (network, inputs) in [(mlp(&[7, 5]), 3), (images(false), 84), (images(true), 84)] {
+        for conditions in [0, 2] {
+            let critic = Critic::new(&config(network.clone()), inputs, conditions, &device);
+            let (real, fake) = (normal([4, inputs], &device), normal([4, inputs], &device));
+            let condition = (conditions > 0).then(|| normal([4, conditions], &device));
+            let condition = condition.as_ref();
+            let shares = Tensor::<2>::random([4, 1], Distribution::Uniform(0.0, 1.0), &device);
+            // The input's gradient is that of automatic differentiation.
+            let x = real.clone().require_grad();
+            let by_hand = numbers(critic.input_gradient(real.clone(), condition));
+            let gradients = critic.value(x.clone(), condition).sum().backward();
+            let off = by_hand.iter().zip(numbers(x.grad(&gradients).unwrap())).map(|(a, b)| (a - b).abs());
+            assert!(off.fold(0.0, f64::max) < 1e-12, "{network:?}");
+            let loss = |critic: &Critic| gradient_penalty(critic, &real, &fake, shares.clone(), condition);
+            let gradients = loss(&critic).backward();
+            let mut firsts = Firsts { gradients: &gradients, found: Vec::new() };
+            critic.visit(&mut firsts);
+            let mut checked = 0;
+            for (parameter, found) in firsts.found.into_iter().enumerate() {
+                let at = |by: f64| numbers(loss(&critic.clone().map(&mut Nudge { parameter, by })))[0];
+                let expected = (at(1e-6) - at(-1e-6)) / 2e-6;
+                let found = found.unwrap_or(0.0);
+                assert!(
+                    (found - expected).abs() < 1e-6 * expected.abs().max(1.0),
+                    "{network:?} {parameter}: {found} {expected}"
+                );
+                checked += usize::from(expected.abs() > 1e-9);
+            }
+            assert!(checked >= 2, "{network:?}: the penalty reaches {checked} parameters");
+        }
+    }
+}

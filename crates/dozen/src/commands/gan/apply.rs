@@ -1,0 +1,271 @@
+//! `dozen gan eval`, `score`, `sample` and `interpolate`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use dozen::data::{Matrix, Table, write_table};
+use dozen::generative::gan::{Beside, Evaluation, Model, evaluate};
+use dozen::generative::vae;
+use dozen::nn::Error;
+use serde_json::{Value, json};
+
+use crate::args::Context;
+use crate::data::{LABEL, ReadArguments, class_or_given, number_column};
+use crate::output::{Failure, Results};
+use crate::pictures;
+
+#[derive(Args, Debug)]
+struct OnData {
+    /// A model folder
+    model: PathBuf,
+    /// A table with the model's columns
+    data: String,
+    #[command(flatten)]
+    read: ReadArguments,
+}
+
+impl OnData {
+    fn open(&self, context: &Context) -> Result<(Model, Table), Failure> {
+        let model = Model::open(&self.model, &context.device()?)?;
+        let table = self.read.read(&self.data, context.seed(), text_columns(&model))?;
+        Ok((model, table))
+    }
+}
+
+fn text_columns(model: &Model) -> Vec<String> {
+    [model.config().columns.text_columns(), model.config().condition.text_columns()].concat()
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Eval {
+    #[command(flatten)]
+    on: OnData,
+    /// Rows and samples to compare, at most
+    #[arg(long, default_value_t = 2000, value_name = "N")]
+    rows: usize,
+    /// The column that names each row's mode
+    #[arg(long, default_value = LABEL, value_name = "COLUMN")]
+    label: String,
+    /// Training rows: are samples nearer to them than held-out rows are?
+    #[arg(long, value_name = "FILE")]
+    train: Option<String>,
+    /// A `dozen vae` model of the same columns, between whose latents distances are measured
+    #[arg(long, value_name = "MODEL")]
+    features: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Score {
+    #[command(flatten)]
+    on: OnData,
+    /// The table to write, a row for each row: .csv, .tsv, .parquet or .npy
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Sample {
+    /// A model folder
+    model: PathBuf,
+    /// Rows to draw
+    #[arg(short = 'n', long, default_value_t = 10, value_name = "N")]
+    rows: usize,
+    #[command(flatten)]
+    made: Made,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Interpolate {
+    /// A model folder
+    model: PathBuf,
+    /// Rows to make, both ends among them
+    #[arg(short = 'n', long, default_value_t = 10, value_name = "N")]
+    count: usize,
+    #[command(flatten)]
+    made: Made,
+}
+
+/// Of rows that are made.
+#[derive(Args, Debug)]
+struct Made {
+    /// The class of a conditional model's rows
+    #[arg(long, value_name = "VALUE", conflicts_with = "given")]
+    class: Option<String>,
+    /// For a conditional model: the condition's columns with the values of all rows
+    #[arg(long, value_name = "COLUMN=VALUE,...")]
+    given: Option<String>,
+    /// The table to write, or of images a .png with all of them [default: CSV on standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+pub(super) fn eval(arguments: &Eval, context: &Context) -> Result<(), Failure> {
+    let started = Instant::now();
+    let (model, table) = arguments.on.open(context)?;
+    let train = arguments
+        .train
+        .as_ref()
+        .map(|file| arguments.on.read.read(file, context.seed(), text_columns(&model)))
+        .transpose()?;
+    let space = arguments.features.as_deref().map(|folder| Latents::open(folder, context)).transpose()?;
+    let in_space = |cells: &Matrix| match &space {
+        Some(space) => space.of(&model.config().columns.decode(cells)?),
+        None => Ok(model.rows(cells)),
+    };
+    let beside = Beside { train: train.as_ref(), label: Some(&arguments.label), features: Some(&in_space) };
+    let found = evaluate(&model, &table, &beside, arguments.rows, context.seed())?;
+    let mut json = numbers(&found);
+    json["seconds"] = started.elapsed().as_secs_f64().into();
+    Results::new(json).lines(in_words(&found)).print(context.json());
+    Ok(())
+}
+
+/// The latents of an autoencoder.
+struct Latents(vae::Model);
+
+impl Latents {
+    fn open(folder: &Path, context: &Context) -> Result<Self, Failure> {
+        let model = vae::Model::open(folder, &context.device()?)?;
+        if !model.config().condition.columns.is_empty() {
+            return Err(Failure::request("--features takes an autoencoder without a condition"));
+        }
+        Ok(Self(model))
+    }
+
+    fn of(&self, table: &Table) -> Result<Matrix, Error> {
+        let (cells, condition) = self.0.cells(table)?;
+        Ok(self.0.encode(&cells, &condition))
+    }
+}
+
+fn numbers(found: &Evaluation) -> Value {
+    let mut json = json!({
+        "rows": found.rows,
+        "wasserstein1": found.wasserstein,
+        "wasserstein1_between_halves": found.wasserstein_between_halves,
+        "critic_value": found.critic_value,
+        "discriminator_accuracy": found.accuracy,
+        "frechet": found.frechet,
+        "kernel_distance": found.kernel_distance,
+        "precision": found.neighbours.precision,
+        "recall": found.neighbours.recall,
+        "density": found.neighbours.density,
+        "coverage": found.neighbours.coverage,
+        "parzen_nats_per_row": found.parzen.log_prob,
+        "parzen_standard_error": found.parzen.standard_error,
+    });
+    if let Some(modes) = &found.modes {
+        json["modes_found"] = modes.count.found.into();
+        json["modes"] = modes.names.len().into();
+        json["high_quality"] = modes.count.high_quality.into();
+        json["mode_kl_nats"] = modes.count.divergence.into();
+        json["mode_counts"] = json!(modes.names.iter().zip(&modes.count.counts).collect::<Vec<_>>());
+    }
+    if let Some(copying) = &found.copying {
+        json["nearer_to_training_than_held_out"] = copying.nearer_than_held_out.into();
+    }
+    json
+}
+
+fn in_words(found: &Evaluation) -> Vec<String> {
+    let near = &found.neighbours;
+    let mut lines = vec![
+        format!(
+            "Wasserstein distance from {} samples to as many rows {:.4}, between two halves of the rows {:.4}",
+            found.rows, found.wasserstein, found.wasserstein_between_halves
+        ),
+        format!(
+            "critic's value at rows less that at samples {:.4}; it tells {:.1} % right",
+            found.critic_value,
+            100.0 * found.accuracy
+        ),
+        format!("Fréchet distance {:.4}, kernel distance {:.6}", found.frechet, found.kernel_distance),
+        format!(
+            "precision {:.3}, recall {:.3}, density {:.3}, coverage {:.3}",
+            near.precision, near.recall, near.density, near.coverage
+        ),
+        format!(
+            "Parzen window (says little in many columns): {:.4} ± {:.4} nats a row",
+            found.parzen.log_prob, found.parzen.standard_error
+        ),
+    ];
+    if let Some(modes) = &found.modes {
+        let count = &modes.count;
+        lines.push(format!(
+            "{} of {} modes found, {:.1} % of samples of high quality, KL over modes {:.4} nats",
+            count.found,
+            modes.names.len(),
+            100.0 * count.high_quality,
+            count.divergence
+        ));
+    }
+    if let Some(copying) = &found.copying {
+        lines.push(format!(
+            "a sample is nearer to training rows than a held-out row with probability {:.3}; above 0.5 it copies",
+            copying.nearer_than_held_out
+        ));
+    }
+    lines
+}
+
+pub(super) fn score(arguments: &Score, context: &Context) -> Result<(), Failure> {
+    let started = Instant::now();
+    let (model, table) = arguments.on.open(context)?;
+    let (cells, condition) = model.cells(&table)?;
+    let values: Vec<f64> =
+        model.critic_values(&model.rows(&cells), &condition).into_iter().map(f64::from).collect();
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let rows = write_table(&arguments.out, [Ok(Table::new(vec![number_column("critic_value", values)])?)])?;
+    let (seconds, out) = (started.elapsed().as_secs_f64(), arguments.out.display().to_string());
+    let json = json!({
+        "critic_value": mean,
+        "rows": rows,
+        "rows_per_second": rows as f64 / seconds,
+        "out": out,
+        "seconds": seconds,
+    });
+    let line =
+        format!("{rows} rows in {out}, {mean:.4} on average; higher looks more like data to the critic");
+    Results::new(json).line(line).print(context.json());
+    Ok(())
+}
+
+pub(super) fn sample(arguments: &Sample, context: &Context) -> Result<(), Failure> {
+    let Sample { model, rows, made } = arguments;
+    make(model, *rows, made, context, |model, condition| model.sample(*rows, condition, context.seed()))
+}
+
+pub(super) fn interpolate(arguments: &Interpolate, context: &Context) -> Result<(), Failure> {
+    let Interpolate { model, count, made } = arguments;
+    if *count < 2 {
+        return Err(Failure::request("-n must be at least 2: both ends are among the rows"));
+    }
+    make(model, *count, made, context, |model, condition| {
+        model.interpolate(*count, condition, context.seed())
+    })
+}
+
+fn make(
+    folder: &Path,
+    rows: usize,
+    made: &Made,
+    context: &Context,
+    cells: impl FnOnce(&Model, &Matrix) -> Matrix,
+) -> Result<(), Failure> {
+    let started = Instant::now();
+    if rows == 0 {
+        return Err(Failure::request("-n must be at least 1"));
+    }
+    let model = Model::open(folder, &context.device()?)?;
+    let schema = &model.config().condition;
+    let condition = class_or_given(schema, made.class.as_deref(), made.given.as_deref(), rows)?;
+    let cells = cells(&model, &condition);
+    let seconds = started.elapsed().as_secs_f64();
+    let json = json!({ "rows": rows, "rows_per_second": rows as f64 / seconds, "seconds": seconds });
+    let light =
+        Matrix::new(cells.values().iter().map(|value| 0.5 * (value + 1.0)).collect(), cells.columns());
+    let images = model.config().image.map(|shape| (shape, &light));
+    let table = model.config().columns.decode(&cells)?;
+    pictures::write_or_print(&table, images, made.out.as_deref(), json, context)
+}

@@ -1,0 +1,38 @@
+//! `dozen gan ...`.
+
+mod apply;
+mod shape;
+mod tour;
+mod train;
+
+use clap::Subcommand;
+
+use crate::args::Context;
+use crate::output::Failure;
+
+pub(crate) use tour::tour;
+
+/// What to do with generative adversarial networks.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Train a generator against a discriminator, on a table or on images
+    Train(Box<train::Train>),
+    /// How good samples are, beside held-out rows
+    Eval(apply::Eval),
+    /// The critic's value of each row
+    Score(apply::Score),
+    /// Draw rows or images
+    Sample(apply::Sample),
+    /// Rows on the way from one noise to another
+    Interpolate(apply::Interpolate),
+}
+
+pub(crate) fn run(command: Command, context: &Context) -> Result<(), Failure> {
+    match command {
+        Command::Train(arguments) => train::run(&arguments, context),
+        Command::Eval(arguments) => apply::eval(&arguments, context),
+        Command::Score(arguments) => apply::score(&arguments, context),
+        Command::Sample(arguments) => apply::sample(&arguments, context),
+        Command::Interpolate(arguments) => apply::interpolate(&arguments, context),
+    }
+}

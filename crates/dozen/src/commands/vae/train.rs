@@ -1,0 +1,125 @@
+//! `dozen vae train`.
+
+use std::time::Instant;
+
+use clap::Args;
+use dozen::generative::vae::{Config, Evaluation, TrainRequest, evaluate, train_model, training_report};
+use dozen::nn::RunFolder;
+use serde_json::json;
+
+use super::chosen::Chosen;
+use super::shape::{ObjectiveFlags, Shape};
+use crate::args::{Command as Noun, Context, Invocation};
+use crate::columns::Columns;
+use crate::data::TrainingData;
+use crate::output::{Failure, Results};
+use crate::training::{self, TrainingArguments};
+
+#[derive(Args, Debug)]
+#[command(mut_arg("epochs", |a| a.default_value("100")))]
+pub(crate) struct Train {
+    #[command(flatten)]
+    data: TrainingData,
+    #[command(flatten)]
+    training: TrainingArguments,
+    #[command(flatten)]
+    shape: Shape,
+    #[command(flatten)]
+    objective: ObjectiveFlags,
+    #[command(flatten)]
+    columns: Chosen,
+}
+
+pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
+    let Some(out) = &arguments.training.resume else { return train(arguments, context, None) };
+    let (run, Invocation { command, context }) = training::resume(out, context)?;
+    match command {
+        Noun::Vae(super::Command::Train(arguments)) => train(&arguments, &context, Some(run)),
+        _ => Err(Failure::request(format!("the unfinished run of {} is of another family", out.display()))),
+    }
+}
+
+/// Importance draws in a report.
+const REPORT_DRAWS: usize = 10;
+
+fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Result<(), Failure> {
+    let started = Instant::now();
+    let device = context.device()?;
+    let training = arguments.training.config(context.seed())?;
+    let parts = arguments.data.read_with_missing(context.seed())?;
+    let chosen = &arguments.columns;
+    let shape = chosen.columns.shape(&parts.train);
+    let model = arguments.shape.config(&arguments.objective, shape, chosen.conditional())?;
+    let Columns { modelled, condition, image } =
+        chosen.choose(&parts.train, &arguments.data.categorical, model.likelihood)?;
+    let config = Config {
+        model,
+        columns: modelled,
+        condition,
+        image,
+        training,
+        optimizer: arguments.training.optimizer(),
+        clip_norm: arguments.training.clip_norm,
+        ema: arguments.training.ema,
+        data: parts.fingerprints()?,
+    };
+    let (train, valid) = (
+        config.columns.encode_with_missing(&parts.train)?,
+        config.columns.encode_with_missing(&parts.valid)?,
+    );
+    let given = (config.condition.encode(&parts.train)?, config.condition.encode(&parts.valid)?);
+    let run = arguments.training.run_folder(context, resumed)?;
+    let request = TrainRequest {
+        config,
+        train: &train,
+        train_condition: &given.0,
+        valid: &valid,
+        valid_condition: &given.1,
+    };
+    let (model, history) = train_model(request, &run, &device, context.progress())?;
+    let held_out = evaluate(&model, &parts.valid, REPORT_DRAWS, context.seed())?;
+    let tested =
+        parts.test.as_ref().map(|test| evaluate(&model, test, REPORT_DRAWS, context.seed())).transpose()?;
+    let label = parts.valid.column(&chosen.columns.label).map(|column| column.name.as_str());
+    let report = training_report(&model, &history, &held_out, &parts.valid, label, &context.command_line())?;
+    run.write_text("report.html", &report.html())?;
+    let out = run.finish()?.display().to_string();
+    let mut json = json!({
+        "family": "vae",
+        "parameters": model.parameters(),
+        "epochs": history.epochs.len(),
+        "best_epoch": history.best_epoch,
+        "valid_elbo_nats_per_row": held_out.elbo,
+        "reconstruction_nats_per_row": held_out.reconstruction,
+        "kl_nats_per_row": held_out.divergence,
+        "active_units": held_out.active_units,
+        "out": out,
+    });
+    let mut lines = vec![
+        format!(
+            "{} parameters, {} epochs, the best of them {}",
+            model.parameters(),
+            history.epochs.len(),
+            history.best_epoch
+        ),
+        in_words("validation", &held_out),
+    ];
+    if let Some(tested) = tested {
+        json["test_elbo_nats_per_row"] = tested.elbo.into();
+        lines.push(in_words("test", &tested));
+    }
+    lines.push(format!("the model is in {out}, its report is {out}/report.html"));
+    json["seconds"] = started.elapsed().as_secs_f64().into();
+    Results::new(json).lines(lines).print(context.json());
+    Ok(())
+}
+
+pub(super) fn in_words(rows: &str, found: &Evaluation) -> String {
+    format!(
+        "bound of {rows} rows: {:.4} ± {:.4} nats a row, of them {:.4} for the reconstruction and {:.4} for the latent",
+        found.elbo,
+        found.standard_error,
+        found.reconstruction,
+        0.0 - found.divergence
+    )
+}
