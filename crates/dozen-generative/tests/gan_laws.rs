@@ -114,12 +114,12 @@ fn pair(kind: usize, device: &Device) -> [Matrix; 2] {
         1 => [first(0.2), of(&|_, n| [1.2 * n[2], 1.2 * n[3]])],
         // A Gaussian and a ring around it.
         2 => [first(0.2), of(&|row, _| [1.5 * angle(row).cos(), 1.5 * angle(row).sin()])],
-        // Two modes, and the same turned by a right angle.
+        // Two modes, and both further up.
         3 => {
             let side = |row: usize| if row.is_multiple_of(2) { 1.0 } else { -1.0 };
             [
                 of(&|row, n| [side(row) + 0.2 * n[0], 0.2 * n[1]]),
-                of(&|row, n| [0.2 * n[2], side(row) + 0.2 * n[3]]),
+                of(&|row, n| [side(row) + 0.2 * n[2], 1.2 + 0.2 * n[3]]),
             ]
         }
         // Two lines side by side, on which the Jensen-Shannon divergence is ln 2 at any distance (Arjovsky et al. 2017, example 1).
