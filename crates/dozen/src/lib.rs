@@ -16,3 +16,4 @@ pub use dozen_report as report;
 pub use dozen_sequence as sequence;
 pub use dozen_text as text;
 pub use dozen_transport as transport;
+pub use dozen_vision as vision;

@@ -97,22 +97,42 @@ fn blocks<S: Simd, E: Real, const M: usize>(
     spans: &[Span],
     target: &mut Target<E>,
 ) {
-    let length = source.offsets.len();
     for first in (0..target.outputs).step_by(M) {
         let outputs = first..(first + M).min(target.outputs);
-        // Outputs beyond the last are the last again, and are not written.
-        let (mut rows, mut start) = ([&filters[..0]; M], [E::ZERO; M]);
-        for m in 0..M {
-            let output = (first + m).min(target.outputs - 1);
-            rows[m] = &filters[output * length..(output + 1) * length];
-            start[m] = bias.get(output).copied().unwrap_or(E::ZERO);
+        // Few outputs, as the last layer of a picture has, get a tile of their own: in a whole one most sums would be in vain.
+        match outputs.len() {
+            1 => one_block::<S, E, 1>(simd, filters, bias, source, spans, outputs, target),
+            2 => one_block::<S, E, 2>(simd, filters, bias, source, spans, outputs, target),
+            3 | 4 => one_block::<S, E, 4>(simd, filters, bias, source, spans, outputs, target),
+            _ => one_block::<S, E, M>(simd, filters, bias, source, spans, outputs, target),
         }
-        match spans {
-            [a, b, c] => tile::<S, E, M, 3>(simd, rows, start, source, [a, b, c], outputs, target),
-            [a, b] => tile::<S, E, M, 2>(simd, rows, start, source, [a, b], outputs, target),
-            [a] => tile::<S, E, M, 1>(simd, rows, start, source, [a], outputs, target),
-            _ => unreachable!("one to {VECTORS} spans in a tile"),
-        }
+    }
+}
+
+/// Some outputs, at most `M`, at the positions of one to three spans.
+#[inline(always)]
+fn one_block<S: Simd, E: Real, const M: usize>(
+    simd: S,
+    filters: &[E],
+    bias: &[E],
+    source: Source<E>,
+    spans: &[Span],
+    outputs: Range<usize>,
+    target: &mut Target<E>,
+) {
+    let length = source.offsets.len();
+    // Outputs beyond the last are the last again, and are not written.
+    let (mut rows, mut start) = ([&filters[..0]; M], [E::ZERO; M]);
+    for m in 0..M {
+        let output = (outputs.start + m).min(target.outputs - 1);
+        rows[m] = &filters[output * length..(output + 1) * length];
+        start[m] = bias.get(output).copied().unwrap_or(E::ZERO);
+    }
+    match spans {
+        [a, b, c] => tile::<S, E, M, 3>(simd, rows, start, source, [a, b, c], outputs, target),
+        [a, b] => tile::<S, E, M, 2>(simd, rows, start, source, [a, b], outputs, target),
+        [a] => tile::<S, E, M, 1>(simd, rows, start, source, [a], outputs, target),
+        _ => unreachable!("one to {VECTORS} spans in a tile"),
     }
 }
 

@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor};
 use dozen_kernels::{Activation, Prefix};
 use dozen_nn::PrefixLinear;
 
+use super::bijection::held;
 use super::{Bijection, Stepped};
 
 /// One coupling.
@@ -17,6 +18,10 @@ pub struct Coupling {
     #[module(skip)]
     first: bool,
 }
+
+/// The network sees the kept half held within it of zero, in deviations: a row far out, which heavy tails have, would otherwise throw the parameters, and
+/// with them the likelihood of the whole batch.
+const FURTHEST: f64 = 10.0;
 
 impl Coupling {
     /// Begins near the identity.
@@ -61,9 +66,10 @@ impl Coupling {
         let half = columns / 2;
         let (a, b) = (x.clone().narrow(1, 0, half), x.narrow(1, half, columns - half));
         let (kept, changed) = if self.first { (b, a) } else { (a, b) };
+        let seen = held(kept.clone(), FURTHEST);
         let mut h = match context {
-            Some(context) => Tensor::cat(vec![context.clone(), kept.clone()], 1),
-            None => kept.clone(),
+            Some(context) => Tensor::cat(vec![context.clone(), seen], 1),
+            None => seen,
         };
         let last = self.layers.len() - 1;
         for layer in &self.layers[..last] {

@@ -1,0 +1,114 @@
+//! A trained or imported network with its classes and its preprocessing.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use dozen_data::Fingerprint;
+use dozen_kernels::softmax;
+use dozen_nn::{Error, ModelFolder, TrainConfig, load_weights};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::{EfficientNet, Engine, FAMILY, VariantConfig};
+use crate::picture::{Augmentation, Picture, Preprocessing};
+
+/// Everything in a model's `config.json` beside the format and the family.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// The network's shape.
+    pub model: VariantConfig,
+    /// The names of the classes, in the order of the logits.
+    pub classes: Vec<String>,
+    /// What is done with a picture before the network sees it.
+    pub preprocessing: Preprocessing,
+    /// What training made of pictures; `None` of imported weights.
+    pub augmentation: Option<Augmentation>,
+    /// How it was trained; `None` of imported weights.
+    pub training: Option<TrainConfig>,
+    /// The files that it was trained on, or imported from.
+    pub data: Vec<Fingerprint>,
+}
+
+/// A network to use.
+#[derive(Debug)]
+pub struct Model {
+    config: Config,
+    network: EfficientNet,
+    engine: Engine,
+    device: Device,
+}
+
+/// Pictures at a time in use.
+const BATCH: usize = 32;
+
+impl Model {
+    /// Opens a model folder.
+    ///
+    /// # Errors
+    /// When it holds no whole model of this family.
+    pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
+        let folder = ModelFolder::open(folder)?;
+        let config: Config = folder.config_of(FAMILY)?;
+        let network = load_weights(EfficientNet::new(&config.model, device), &folder.weights())?;
+        Ok(Self::new(config, network, device))
+    }
+
+    /// Of a network as it is now.
+    pub fn new(config: Config, network: EfficientNet, device: &Device) -> Self {
+        let network = network.valid();
+        Self { engine: Engine::new(&network), config, network, device: device.clone().inner() }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The network.
+    pub fn network(&self) -> &EfficientNet {
+        &self.network
+    }
+
+    /// The network for inference.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The probability of each class for each picture, one row after the other.
+    pub fn probabilities(&self, pictures: &[Picture]) -> Vec<Vec<f32>> {
+        let classes = self.config.classes.len();
+        let mut rows = Vec::with_capacity(pictures.len());
+        for batch in pictures.chunks(BATCH) {
+            let logits = self.engine.logits(self.inputs(batch));
+            let values = softmax(logits).into_data().convert::<f32>().try_to_vec::<f32>();
+            rows.extend(
+                values.expect("a float tensor holds floats").chunks_exact(classes).map(<[f32]>::to_vec),
+            );
+        }
+        rows
+    }
+
+    /// The largest difference of the network's logits for an `input`, `[images, 3, height, width]`, from those given.
+    pub fn logits_difference(&self, input: TensorData, logits: &TensorData) -> f64 {
+        let found = self.engine.logits(Tensor::from_data(input, &self.device)).into_data();
+        let pairs = found.iter::<f64>().zip(logits.iter::<f64>());
+        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+    }
+
+    /// What the network sees of pictures: `[pictures, 3, size, size]`.
+    pub fn inputs(&self, pictures: &[Picture]) -> Tensor<4> {
+        let preprocessing = &self.config.preprocessing;
+        let values: Vec<Vec<f32>> =
+            pictures.par_iter().map(|picture| preprocessing.values(&preprocessing.square(picture))).collect();
+        let size = preprocessing.size;
+        Tensor::from_data(TensorData::new(values.concat(), [pictures.len(), 3, size, size]), &self.device)
+    }
+}
+
+/// Places of a row from the largest value down.
+pub fn ranked(row: &[f32]) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..row.len()).collect();
+    places.sort_by(|a, b| f32::total_cmp(&row[*b], &row[*a]));
+    places
+}

@@ -1,0 +1,199 @@
+//! `dozen efficientnet import` and `export`.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use dozen::data::Fingerprint;
+use dozen::nn::{ModelFolder, RunFolder, load_weights, read_tensors, write_tensors};
+use dozen::vision::efficientnet::{
+    Config, EfficientNet, FAMILY, Model, Naming, Numerics, Scaling, VariantConfig, export as export_tensors,
+    import as import_tensors,
+};
+use dozen::vision::picture::Preprocessing;
+use serde_json::json;
+
+use super::scale::number;
+use crate::args::Context;
+use crate::output::{Failure, Results};
+
+#[derive(Args, Debug)]
+pub(crate) struct Import {
+    /// A safetensors file with the names of timm, torchvision or Keras
+    weights: PathBuf,
+    /// Which network, b0 to b7
+    #[arg(long, value_name = "B")]
+    variant: String,
+    /// Whose numerics the weights were trained with [default: torchvision with its names, tf with Keras', else timm]
+    #[arg(long, value_enum, value_name = "WHOSE")]
+    numerics: Option<NumericsFlag>,
+    /// A file with the names of the classes, one a line [default: class_0 and so on]
+    #[arg(long, value_name = "FILE")]
+    classes: Option<PathBuf>,
+    /// Sides of the pictures in pixels [default: the variant's]
+    #[arg(long, value_name = "N")]
+    image_size: Option<usize>,
+    /// A safetensors file with `input` and `logits`: prints the largest difference of the imported network's logits
+    #[arg(long, value_name = "FILE")]
+    verify: Option<PathBuf>,
+    /// The model folder to write
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Export {
+    /// A model folder
+    model: PathBuf,
+    /// Whose names
+    #[arg(long, value_enum, value_name = "WHOSE")]
+    to: NamingFlag,
+    /// The safetensors file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy)]
+pub(super) enum NumericsFlag {
+    /// Of timm's efficientnet_*
+    Timm,
+    /// Of TensorFlow's checkpoints, timm's tf_efficientnet_* and Keras
+    Tf,
+    /// Of torchvision
+    Torchvision,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy)]
+enum NamingFlag {
+    Timm,
+    Torchvision,
+    Keras,
+}
+
+impl From<NumericsFlag> for Numerics {
+    fn from(flag: NumericsFlag) -> Self {
+        match flag {
+            NumericsFlag::Timm => Self::Timm,
+            NumericsFlag::Tf => Self::Tf,
+            NumericsFlag::Torchvision => Self::Torchvision,
+        }
+    }
+}
+
+/// How many classes a file's classifier tells.
+fn classes_of(tensors: &HashMap<String, dozen::vision::TensorData>, naming: Naming) -> Option<usize> {
+    let bias = match naming {
+        Naming::Timm => "classifier.bias",
+        Naming::Torchvision => "classifier.1.bias",
+        Naming::Keras => "predictions/bias",
+    };
+    tensors.get(bias).map(|data| data.shape().to_vec().iter().product())
+}
+
+/// Names of classes, one a line.
+fn names(file: Option<&Path>, count: usize) -> Result<Vec<String>, Failure> {
+    let Some(file) = file else { return Ok((0..count).map(|class| format!("class_{class}")).collect()) };
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::request(format!("cannot read `{}`: {error}", file.display())))?;
+    let names: Vec<String> = text.lines().map(str::to_owned).collect();
+    if names.len() == count {
+        return Ok(names);
+    }
+    Err(Failure::request(format!(
+        "`{}` names {} classes, and the weights tell {count}",
+        file.display(),
+        names.len()
+    )))
+}
+
+pub(super) fn import(arguments: &Import, context: &Context) -> Result<(), Failure> {
+    let started = Instant::now();
+    let device = context.device()?;
+    let file = &arguments.weights;
+    let tensors = read_tensors(file)?;
+    let naming = Naming::of(tensors.keys().map(String::as_str)).ok_or_else(|| {
+        Failure::request(format!(
+            "`{}` has neither timm's `conv_stem.weight` nor torchvision's `features.0.0.weight` nor Keras' `stem_conv`",
+            file.display()
+        ))
+    })?;
+    let numerics = arguments.numerics.map_or(
+        match naming {
+            Naming::Timm => Numerics::Timm,
+            Naming::Torchvision => Numerics::Torchvision,
+            Naming::Keras => Numerics::Tf,
+        },
+        Numerics::from,
+    );
+    let scaling = Scaling::of_variant(number(&arguments.variant)?)?;
+    let classes = classes_of(&tensors, naming).unwrap_or(1000);
+    let model = VariantConfig { scaling, numerics, classes, stem_stride: 2, drop_path: 0.0 };
+    let network = EfficientNet::new(&model, &device);
+    let own = import_tensors(&network, &tensors, naming)?;
+    let config = Config {
+        model,
+        classes: names(arguments.classes.as_deref(), classes)?,
+        preprocessing: Preprocessing::imagenet(arguments.image_size.unwrap_or(scaling.resolution)),
+        augmentation: None,
+        training: None,
+        data: vec![Fingerprint::of(&file.display().to_string())?],
+    };
+    let run = RunFolder::begin(&arguments.out)?;
+    ModelFolder::write_config(&run, FAMILY, &config)?;
+    let weights = run.path().join("model.safetensors");
+    write_tensors(&weights, &own)?;
+    let network = load_weights(network, &weights)?;
+    let parameters: usize = own
+        .iter()
+        .filter(|(name, _)| !name.contains("running"))
+        .map(|(_, data)| data.shape().to_vec().iter().product::<usize>())
+        .sum();
+    let model = Model::new(config, network, &device);
+    let difference = arguments.verify.as_deref().map(|file| verified(&model, file)).transpose()?;
+    let out = run.finish()?.display().to_string();
+    let mut json = json!({ "parameters": parameters, "classes": classes, "tensors": own.len(), "out": out });
+    let mut lines = vec![format!("{parameters} parameters, {classes} classes, in {out}")];
+    if let Some(difference) = difference {
+        json["largest_logit_difference"] = difference.into();
+        lines.push(format!("largest difference of logits {difference:.3e}"));
+    }
+    json["seconds"] = started.elapsed().as_secs_f64().into();
+    Results::new(json).lines(lines).print(context.json());
+    Ok(())
+}
+
+/// The largest difference of logits from those in a file.
+fn verified(model: &Model, file: &Path) -> Result<f64, Failure> {
+    let mut tensors = read_tensors(file)?;
+    let mut take = |name: &str| {
+        let lacking = || {
+            Failure::request(format!(
+                "`{}` lacks the tensor `{name}`; it needs `input` and `logits`",
+                file.display()
+            ))
+        };
+        tensors.remove(name).ok_or_else(lacking)
+    };
+    let (input, logits) = (take("input")?, take("logits")?);
+    if input.shape().to_vec().len() != 4 {
+        return Err(Failure::request(format!("`input` in `{}` is no batch of images", file.display())));
+    }
+    Ok(model.logits_difference(input, &logits))
+}
+
+pub(super) fn export(arguments: &Export, context: &Context) -> Result<(), Failure> {
+    let started = Instant::now();
+    let model = Model::open(&arguments.model, &context.device()?)?;
+    let naming = match arguments.to {
+        NamingFlag::Timm => Naming::Timm,
+        NamingFlag::Torchvision => Naming::Torchvision,
+        NamingFlag::Keras => Naming::Keras,
+    };
+    let tensors = export_tensors(model.network(), naming);
+    write_tensors(&arguments.out, &tensors)?;
+    let out = arguments.out.display().to_string();
+    let json = json!({ "tensors": tensors.len(), "out": out, "seconds": started.elapsed().as_secs_f64() });
+    Results::new(json).line(format!("{} tensors in {out}", tensors.len())).print(context.json());
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! `dozen efficientnet ...`.
+
+mod apply;
+mod convert;
+mod scale;
+mod train;
+
+use clap::Subcommand;
+
+use crate::args::Context;
+use crate::output::Failure;
+
+/// What to do with EfficientNets.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Train a network on folders of pictures, from scratch or from given weights
+    Train(Box<train::Train>),
+    /// How well classes are told on held-out pictures
+    Eval(apply::Eval),
+    /// The likeliest classes of pictures
+    Predict(apply::Predict),
+    /// Weights of timm, torchvision or Keras as a model folder
+    Import(convert::Import),
+    /// A model's weights under the names of timm, torchvision or Keras
+    Export(convert::Export),
+    /// What a scaled network is made of and costs, before it is built
+    Scale(scale::Scale),
+}
+
+pub(crate) fn run(command: Command, context: &Context) -> Result<(), Failure> {
+    match command {
+        Command::Train(arguments) => train::run(&arguments, context),
+        Command::Eval(arguments) => apply::eval(&arguments, context),
+        Command::Predict(arguments) => apply::predict(&arguments, context),
+        Command::Import(arguments) => convert::import(&arguments, context),
+        Command::Export(arguments) => convert::export(&arguments, context),
+        Command::Scale(arguments) => scale::run(&arguments, context),
+    }
+}

@@ -1,0 +1,339 @@
+//! `dozen efficientnet train`.
+
+use std::time::Instant;
+
+use clap::Args;
+use dozen::data::{Fingerprint, split_rows};
+use dozen::nn::{RunFolder, load_weights, read_tensors};
+use dozen::report::{LinePlot, PictureGrid, Report, Table};
+use dozen::vision::efficientnet::{
+    Config, EfficientNet, Evaluation, Model, Naming, Scaling, TrainRequest, VariantConfig, evaluate,
+    import_features, train_model,
+};
+use dozen::vision::labelled::Labelled;
+use dozen::vision::picture::{Augmentation, Preprocessing, Resized};
+use serde_json::json;
+
+use super::apply::{in_words, left_out};
+use super::convert::NumericsFlag;
+use super::scale::number;
+use crate::args::{Command as Noun, Context, Invocation};
+use crate::output::{Failure, Results};
+use crate::training::{self, TrainingArguments};
+
+#[derive(Args, Debug)]
+#[command(mut_arg("epochs", |a| a.default_value("10")), mut_arg("batch_size", |a| a.default_value("64")), mut_arg("decay", |a| a.default_value("cosine")), mut_arg("patience", |a| a.default_value("0")))]
+pub(crate) struct Train {
+    /// A folder with a folder of pictures for each class, or an archive of such (FILE.tar.gz:FOLDER)
+    #[arg(value_name = "DATA", required_unless_present = "resume")]
+    data: Option<String>,
+    /// Held-out pictures of the same classes [default: a tenth of DATA]
+    #[arg(long, value_name = "DATA")]
+    valid: Option<String>,
+    /// Fail where a picture does not decode, instead of leaving it out
+    #[arg(long)]
+    strict: bool,
+    #[command(flatten)]
+    training: TrainingArguments,
+    #[command(flatten)]
+    network: Network,
+    #[command(flatten)]
+    pictures: Pictures,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Network")]
+struct Network {
+    /// Which network, b0 to b7
+    #[arg(long, default_value = "b0", value_name = "B")]
+    variant: String,
+    /// Weights to begin at: a safetensors file with the names of timm, torchvision or Keras, or none
+    #[arg(long, default_value = "none", value_name = "FILE|none")]
+    weights: String,
+    /// Whose numerics
+    #[arg(long, value_enum, default_value = "timm", value_name = "WHOSE")]
+    numerics: NumericsFlag,
+    /// Pixels between the outputs of the first convolution; 1 for small images
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    stem_stride: usize,
+    /// Probability that the last block is left out for an image
+    #[arg(long, default_value_t = 0.2, value_name = "P")]
+    drop_path: f64,
+    /// Share of features dropped before the classifier [default: the variant's]
+    #[arg(long, value_name = "P")]
+    dropout: Option<f64>,
+    /// What the other classes share of a target
+    #[arg(long, default_value_t = 0.1, value_name = "S")]
+    label_smoothing: f64,
+    /// Weight classes by how few pictures they have
+    #[arg(long)]
+    balance: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Pictures")]
+struct Pictures {
+    /// Sides of the pictures in pixels [default: the variant's]
+    #[arg(long, value_name = "N")]
+    image_size: Option<usize>,
+    /// Stretch pictures to the square instead of cutting out its middle
+    #[arg(long)]
+    squash: bool,
+    /// A random part of at least this share of each picture; 1 for none
+    #[arg(long, default_value_t = 0.35, value_name = "F")]
+    crop: f64,
+    /// Move pictures by up to so many pixels instead of cutting out a part
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    shift: usize,
+    /// Do not mirror pictures
+    #[arg(long)]
+    no_flip: bool,
+    /// Random operations on each picture, and how strong in tenths
+    #[arg(long, value_name = "N,M", value_delimiter = ',', default_values_t = [0, 5])]
+    operations: Vec<usize>,
+    /// Probability that a random rectangle is erased
+    #[arg(long, default_value_t = 0.0, value_name = "P")]
+    erase: f64,
+    /// How much pictures are mixed
+    #[arg(long, default_value_t = 0.0, value_name = "F")]
+    mixup: f64,
+}
+
+pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
+    let Some(out) = &arguments.training.resume else { return train(arguments, context, None) };
+    let (run, Invocation { command, context }) = training::resume(out, context)?;
+    match command {
+        Noun::Efficientnet(super::Command::Train(arguments)) => train(&arguments, &context, Some(run)),
+        _ => Err(Failure::request(format!("the unfinished run of {} is of another family", out.display()))),
+    }
+}
+
+impl Train {
+    /// Pictures to learn from and held-out ones.
+    fn read(&self, context: &Context) -> Result<(Labelled, Labelled), Failure> {
+        let data = self.data.as_deref().ok_or_else(|| Failure::request("name the DATA to train on"))?;
+        let all = Labelled::read(data, None)?;
+        left_out(&all, self.strict, context)?;
+        if let Some(valid) = &self.valid {
+            let valid = Labelled::read(valid, Some(&all.classes))?;
+            left_out(&valid, self.strict, context)?;
+            return Ok((all, valid));
+        }
+        let parts = split_rows(all.items.len(), &[0.9, 0.1], context.seed())?;
+        Ok((all.select(&parts[0]), all.select(&parts[1])))
+    }
+
+    fn augmentation(&self) -> Result<Augmentation, Failure> {
+        let pictures = &self.pictures;
+        let [count, strength] = pictures.operations[..] else {
+            return Err(Failure::request("--operations takes two numbers, as in --operations 2,9"));
+        };
+        let unit = |value: f64| (0.0..=1.0).contains(&value);
+        if !unit(pictures.crop) || !unit(pictures.erase) || !unit(pictures.mixup) || strength > 10 {
+            return Err(Failure::request(
+                "--crop, --erase and --mixup lie in [0, 1], the strength of --operations in 0 to 10",
+            ));
+        }
+        Ok(Augmentation {
+            crop: (pictures.shift == 0 && pictures.crop < 1.0).then_some(pictures.crop),
+            shift: pictures.shift,
+            flip: !pictures.no_flip,
+            operations: [count, strength],
+            erase: pictures.erase,
+        })
+    }
+}
+
+fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Result<(), Failure> {
+    let started = Instant::now();
+    let device = context.device()?;
+    let (training, settings) = (&arguments.training, &arguments.network);
+    let schedule = training.config(context.seed())?;
+    let augmentation = arguments.augmentation()?;
+    let (pictures, valid) = arguments.read(context)?;
+    let mut scaling = Scaling::of_variant(number(&settings.variant)?)?;
+    scaling.dropout = settings.dropout.unwrap_or(scaling.dropout);
+    let model = VariantConfig {
+        scaling,
+        numerics: settings.numerics.into(),
+        classes: pictures.classes.len(),
+        stem_stride: settings.stem_stride,
+        drop_path: settings.drop_path,
+    };
+    model.validate()?;
+    let size = arguments.pictures.image_size.unwrap_or(scaling.resolution);
+    let mut preprocessing = Preprocessing::imagenet(size);
+    if arguments.pictures.squash {
+        preprocessing.resized = Resized::Squash;
+    } else if arguments.pictures.shift > 0 {
+        preprocessing.resized = Resized::Centre(size);
+    }
+    device.seed(context.seed());
+    let network = EfficientNet::new(&model, &device.clone().autodiff());
+    let run = training.run_folder(context, resumed)?;
+    let mut data: Vec<Fingerprint> = Vec::new();
+    let network = match settings.weights.as_str() {
+        "none" => network,
+        file => {
+            data.push(Fingerprint::of(file)?);
+            begun(network, file, &run)?
+        }
+    };
+    let config = Config {
+        model,
+        classes: pictures.classes.clone(),
+        preprocessing,
+        augmentation: Some(augmentation),
+        training: Some(schedule),
+        data,
+    };
+    let request = TrainRequest {
+        config,
+        network,
+        train: &pictures,
+        valid: &valid,
+        optimizer: training.optimizer(),
+        clip_norm: training.clip_norm,
+        ema: training.ema,
+        label_smoothing: settings.label_smoothing,
+        mixup: arguments.pictures.mixup,
+        class_weights: settings.balance.then(|| balance(&pictures)),
+    };
+    let (model, history) = train_model(request, &run, &device, context.progress())?;
+    let found = evaluate(&model, &valid)?;
+    let report = report(&model, &history, &found, &valid, &context.command_line());
+    run.write_text("report.html", &report.html())?;
+    let out = run.finish()?.display().to_string();
+    let parameters = dozen::vision::efficientnet::cost(&model.config().model).parameters;
+    let json = json!({
+        "family": "efficientnet",
+        "parameters": parameters,
+        "classes": model.config().classes.len(),
+        "epochs": history.epochs.len(),
+        "best_epoch": history.best_epoch,
+        "valid_top1": found.top1,
+        "valid_log_loss": found.log_loss,
+        "skipped": pictures.left_out.len() + valid.left_out.len(),
+        "images_per_second": (history.epochs.len() * pictures.items.len()) as f64 / history.seconds,
+        "out": out,
+        "seconds": started.elapsed().as_secs_f64(),
+    });
+    let lines = [
+        format!(
+            "{parameters} parameters, {} epochs, the best of them {}",
+            history.epochs.len(),
+            history.best_epoch
+        ),
+        format!("held-out {}", in_words(&found)),
+        format!("the model is in {out}, its report is {out}/report.html"),
+    ];
+    Results::new(json).lines(lines).print(context.json());
+    Ok(())
+}
+
+/// Over how many of the pictures are of each class, on average one.
+fn balance(pictures: &Labelled) -> Vec<f32> {
+    let mut counts = vec![0_usize; pictures.classes.len()];
+    pictures.items.iter().for_each(|item| counts[item.class] += 1);
+    let mean = pictures.items.len() as f32 / counts.len() as f32;
+    counts.into_iter().map(|count| mean / count.max(1) as f32).collect()
+}
+
+/// A network with the weights of a file, but for a classifier of other classes.
+fn begun(network: EfficientNet, file: &str, run: &RunFolder) -> Result<EfficientNet, Failure> {
+    let tensors = read_tensors(file.as_ref())?;
+    let naming = Naming::of(tensors.keys().map(String::as_str)).ok_or_else(|| {
+        Failure::request(format!("the names in `{file}` are neither timm's nor torchvision's nor Keras'"))
+    })?;
+    let own = import_features(&network, tensors, naming)?;
+    let begun = run.path().join("begun.safetensors");
+    dozen::nn::write_tensors(&begun, &own)?;
+    let network = load_weights(network, &begun)?;
+    let _ = std::fs::remove_file(begun);
+    Ok(network)
+}
+
+fn report(
+    model: &Model,
+    history: &dozen::nn::History,
+    found: &Evaluation,
+    valid: &Labelled,
+    command: &str,
+) -> Report {
+    let classes = &model.config().classes;
+    let lead = format!(
+        "An EfficientNet that tells {} classes, trained for {} epochs in {:.1} seconds.",
+        classes.len(),
+        history.epochs.len(),
+        history.seconds
+    );
+    let mut report = Report::new("EfficientNet", lead, command);
+    let percent = |share: f64| format!("{:.2} %", 100.0 * share);
+    report.section("How good it is").table(
+        Table::new(["on held-out pictures", ""])
+            .row(["pictures".into(), found.images.to_string()])
+            .row(["top-1".into(), percent(found.top1)])
+            .row(["top-5".into(), percent(found.top5)])
+            .row(["log loss".into(), format!("{:.4}", found.log_loss)])
+            .row(["calibration error".into(), format!("{:.4}", found.calibration_error)]),
+    );
+    let of = |name: &str| -> Vec<(f64, f64)> {
+        let value = |epoch: &dozen::nn::EpochRecord| {
+            let mut terms = epoch.train.iter().chain(&epoch.valid);
+            terms.find(|(term, _)| term == name).map(|(_, value)| (epoch.epoch as f64, *value))
+        };
+        history.epochs.iter().filter_map(value).collect()
+    };
+    let losses = LinePlot::new("Loss", "epoch", "nats")
+        .line("training", of("loss"))
+        .line("held out", of("valid_log_loss"));
+    let right = LinePlot::new("Told right", "epoch", "share").line("held out", of("valid_top1"));
+    report
+        .section("How it learnt")
+        .plot(
+            losses.svg(),
+            "With label smoothing and augmentation the training loss lies above the held-out one.",
+        )
+        .plot(right.svg(), "The share of held-out pictures whose class is the likeliest.");
+    if classes.len() <= 40 {
+        let head = std::iter::once("class").chain(classes.iter().map(String::as_str));
+        let row = |(row, name): (&Vec<usize>, &String)| {
+            std::iter::once(name.clone()).chain(row.iter().map(usize::to_string)).collect::<Vec<_>>()
+        };
+        let table = found
+            .confusion
+            .iter()
+            .zip(classes)
+            .map(row)
+            .fold(Table::new(head), |table, cells| table.row(cells));
+        report
+            .section("Which classes are taken for which")
+            .text("A line for each class, a column for what its pictures were taken for.")
+            .table(table);
+    }
+    if !found.worst.is_empty() {
+        let size = model.config().preprocessing.size.min(96);
+        let small = Preprocessing {
+            size,
+            resized: Resized::Squash,
+            mean: [0.0; 3],
+            deviation: [1.0; 3],
+            ..model.config().preprocessing
+        };
+        let shown =
+            found.worst.iter().map(|(item, ..)| small.values(&small.square(&valid.items[*item].picture())));
+        let names: Vec<String> = found
+            .worst
+            .iter()
+            .map(|(item, class, confidence)| {
+                format!("{} for {} ({:.2})", classes[valid.items[*item].class], classes[*class], confidence)
+            })
+            .collect();
+        let grid = PictureGrid::new([3, size, size], shown.collect());
+        report.section("The worst errors").plot(
+            grid.svg(6),
+            &format!("Taken for another class with the most confidence: {}.", names.join(", ")),
+        );
+    }
+    report
+}
