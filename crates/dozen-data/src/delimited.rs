@@ -193,9 +193,11 @@ impl Delimited {
             ));
         }
         for (index, (builder, field)) in builders.iter_mut().zip(fields.iter()).enumerate() {
-            let pushed =
-                if self.missing && is_missing(field) { builder.push_missing() } else { builder.push(field) };
-            pushed.map_err(|problem| {
+            if self.missing && is_missing(field) {
+                builder.push_missing();
+                continue;
+            }
+            builder.push(field).map_err(|problem| {
                 DataError::content(
                     &self.file,
                     format!("line {line}, column `{}`", self.names[index]),
@@ -260,7 +262,7 @@ impl Builder {
     }
 
     /// A cell that is missing: NaN, or an empty text.
-    fn push_missing(&mut self) -> Result<(), String> {
+    fn push_missing(&mut self) {
         if let Values::Byte(bytes) = &self.values {
             self.values = Values::Number(bytes.iter().map(|&byte| f64::from(byte)).collect());
         }
@@ -269,7 +271,6 @@ impl Builder {
             Values::Number(numbers) => numbers.push(f64::NAN),
             Values::Text(texts) => texts.push(String::new()),
         }
-        Ok(())
     }
 
     /// From bytes, which are written back exactly, to what `field` needs.

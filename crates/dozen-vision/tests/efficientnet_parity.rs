@@ -133,7 +133,7 @@ fn a_training_step_is_that_of_timm() {
     impl ModuleMapper for Take<'_> {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
             let gradient = param.val().grad(self.0);
-            param.map(|old| gradient.map_or(old.clone(), |gradient| Tensor::from_inner(gradient)))
+            param.map(|old| gradient.map_or(old.clone(), Tensor::from_inner))
         }
     }
     let statistics: HashMap<String, TensorData> = export(&network, Naming::Timm).into_iter().collect();

@@ -50,9 +50,10 @@ impl ColumnArguments {
         conditional: bool,
         schema_of: impl FnOnce(&Table, bool, &[String]) -> Result<Schema, Failure>,
     ) -> Result<Columns, Failure> {
-        let conditions = match conditional && self.condition.is_empty() {
-            true => vec![self.label.clone()],
-            false => self.condition.clone(),
+        let conditions = if conditional && self.condition.is_empty() {
+            vec![self.label.clone()]
+        } else {
+            self.condition.clone()
         };
         let names: Vec<String> = table.columns().iter().map(|column| column.name.clone()).collect();
         for name in self.columns.iter().chain(&conditions) {
@@ -77,12 +78,11 @@ impl ColumnArguments {
         let of = |table: &Table| -> Vec<String> {
             categorical.iter().filter(|name| table.column(name).is_some()).cloned().collect()
         };
-        let condition = match conditions.is_empty() {
-            true => Schema { columns: Vec::new() },
-            false => {
-                let part = table.columns_where(|name| conditions.iter().any(|column| column == name))?;
-                Schema::infer(&part, &of(&part))?
-            }
+        let condition = if conditions.is_empty() {
+            Schema { columns: Vec::new() }
+        } else {
+            let part = table.columns_where(|name| conditions.iter().any(|column| column == name))?;
+            Schema::infer(&part, &of(&part))?
         };
         let table = table.columns_where(modelled)?;
         if let Some(shape) = image

@@ -195,7 +195,7 @@ mod tests {
         let schema =
             Schema { columns: vec![column("x", real), column("y", levels), column("z", Kind::Binary)] };
         let row = |i: usize| {
-            let sign = if i % 2 == 0 { -1.0 } else { 1.0 };
+            let sign = if i.is_multiple_of(2) { -1.0 } else { 1.0 };
             [sign + 0.001 * (i % 100) as f32, (i % 3) as f32, (i % 2) as f32]
         };
         let cells = Matrix::new((0..300).flat_map(row).collect(), 3);

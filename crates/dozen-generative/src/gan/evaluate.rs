@@ -56,8 +56,11 @@ pub struct Beside<'a> {
     /// The column that names each row's class.
     pub label: Option<&'a str>,
     /// What turns encoded cells into features, the space of distances.
-    pub features: Option<&'a dyn Fn(&Matrix) -> Result<Matrix, Error>>,
+    pub features: Option<Features<'a>>,
 }
+
+/// What turns encoded cells into features.
+pub type Features<'a> = &'a dyn Fn(&Matrix) -> Result<Matrix, Error>;
 
 /// Draws as many rows as there are held-out ones, at most `limit`, and compares.
 ///

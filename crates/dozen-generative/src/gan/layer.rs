@@ -187,6 +187,7 @@ impl Convolved {
 
 /// A layer of a critic, with a leaky unit at its end.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a critic has a handful of layers")]
 pub(super) enum Layer {
     /// `[rows, inputs]` to `[rows, outputs]`.
     Dense(Dense),

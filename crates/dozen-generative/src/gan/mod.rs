@@ -28,7 +28,7 @@ mod spectral;
 pub use columns::Columns;
 pub use config::{Config, GanConfig, Lipschitz, Loss, NetworkConfig, Numbers, Upsampling};
 pub use critic::Critic;
-pub use evaluate::{Beside, Evaluation, Modes, evaluate};
+pub use evaluate::{Beside, Evaluation, Features, Modes, evaluate};
 pub use generator::Generator;
 pub use learner::{TrainRequest, train_model};
 pub use lipschitz::{clip_weights, gradient_norms, gradient_penalty};

@@ -173,7 +173,7 @@ fn images(
         .flat_map(|way| {
             let given = match given.columns() {
                 0 => given.clone(),
-                _ => given.select(&vec![way as usize % given.rows(); 2 * LINE]),
+                _ => given.select(&[way as usize % given.rows(); 2 * LINE]),
             };
             model.interpolate(2 * LINE, &given, seed.wrapping_add(way)).values().to_vec()
         })

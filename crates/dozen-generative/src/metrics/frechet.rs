@@ -40,7 +40,9 @@ fn moments(rows: &Matrix) -> (Vec<f64>, Vec<f64>) {
             line.iter_mut().zip(&centred).for_each(|(sum, y)| *sum += x * y);
         }
     }
-    covariance.iter_mut().for_each(|sum| *sum /= count as f64 - 1.0);
+    for sum in &mut covariance {
+        *sum /= count as f64 - 1.0;
+    }
     (mean, covariance)
 }
 

@@ -44,7 +44,9 @@ pub fn modes(real: &Matrix, labels: &[usize], fake: &Matrix) -> ModeCount {
         centre.zip(real.row(row)).for_each(|(sum, x)| *sum += f64::from(*x));
     }
     for (centre, size) in centres.chunks_exact_mut(width).zip(&sizes) {
-        centre.iter_mut().for_each(|sum| *sum /= (*size).max(1) as f64);
+        for sum in centre {
+            *sum /= (*size).max(1) as f64;
+        }
     }
     let centres = Matrix::new(centres.into_iter().map(|x| x as f32).collect(), width);
     let mut variances = vec![0.0_f64; count];

@@ -256,13 +256,12 @@ impl Autoencoder {
         let prior_mean = self.prior.mean(rows.condition.as_ref());
         let normal = self.prior.is_normal();
         let parts = normal.then(|| self.posterior.divergence(parameters, prior_mean.as_ref())).flatten();
-        let divergence = match &parts {
-            Some((means, deviations)) => (means.clone() + deviations.clone()).sum_dim(1),
-            None => {
-                let moments = self.pseudo_moments();
-                let condition = rows.condition.as_ref();
-                draw.log_prob.clone() - self.prior.log_prob(draw.z.clone(), condition, moments.as_ref())
-            }
+        let divergence = if let Some((means, deviations)) = &parts {
+            (means.clone() + deviations.clone()).sum_dim(1)
+        } else {
+            let moments = self.pseudo_moments();
+            let condition = rows.condition.as_ref();
+            draw.log_prob.clone() - self.prior.log_prob(draw.z.clone(), condition, moments.as_ref())
         };
         Terms { reconstruction, divergence, parts }
     }

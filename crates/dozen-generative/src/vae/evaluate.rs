@@ -85,7 +85,9 @@ pub fn evaluate(model: &Model, table: &Table, draws: usize, seed: u64) -> Result
     }
     let count = cells.rows() as f64;
     let known = !by_column.is_empty();
-    by_column.iter_mut().for_each(|sum| *sum /= count);
+    for sum in &mut by_column {
+        *sum /= count;
+    }
     let (elbo, standard_error) = mean_and_error(&elbos);
     let variational = network.moments(&model.pieces(&cells, &condition, 1).next().expect("a row")).is_some();
     let bounds = if variational { importance_bounds(model, &cells, &condition, draws) } else { Vec::new() };
@@ -158,7 +160,9 @@ fn active_units(latents: &dozen_data::Matrix) -> usize {
 /// `e^H` of how often each code is used.
 fn perplexity(codes: &[usize]) -> f64 {
     let mut counts = vec![0.0_f64; codes.iter().max().map_or(0, |code| code + 1)];
-    codes.iter().for_each(|code| counts[*code] += 1.0 / codes.len() as f64);
+    for code in codes {
+        counts[*code] += 1.0 / codes.len() as f64;
+    }
     counts.iter().filter(|share| **share > 0.0).map(|share| -share * share.ln()).sum::<f64>().exp()
 }
 

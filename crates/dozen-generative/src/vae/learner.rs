@@ -107,10 +107,8 @@ impl Config {
         let layout = Self::layout(&self.columns);
         if !cells.values().iter().any(|cell| cell.is_nan()) {
             let explained = to_tensor(cells, device);
-            let inputs = match layout.input_sizes().iter().all(|size| *size == 1) {
-                true => explained.clone(),
-                false => layout.inputs(cells, device),
-            };
+            let plain = layout.input_sizes().iter().all(|size| *size == 1);
+            let inputs = if plain { explained.clone() } else { layout.inputs(cells, device) };
             return Rows { inputs, cells: explained, observed: None, condition };
         }
         let shape = [cells.rows(), cells.columns()];

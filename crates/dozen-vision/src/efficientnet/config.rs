@@ -136,10 +136,9 @@ impl VariantConfig {
     /// What is added to variances, and a batch's share in their averages.
     pub fn norm(&self) -> [f64; 2] {
         match self.numerics {
-            Numerics::Timm => [1e-5, 0.1],
             Numerics::Tf => [1e-3, 0.1],
             Numerics::Torchvision if self.scaling.depth > 2.0 => [1e-3, 0.01],
-            Numerics::Torchvision => [1e-5, 0.1],
+            Numerics::Timm | Numerics::Torchvision => [1e-5, 0.1],
         }
     }
 

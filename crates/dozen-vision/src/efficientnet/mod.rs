@@ -25,7 +25,7 @@ pub use engine::Engine;
 pub use evaluate::{Evaluation, evaluate};
 pub use learner::{TrainRequest, train_model};
 pub use model::{Config, Model, ranked};
-pub use names::{Naming, export, import, import_features};
+pub use names::{Naming, Tensors, export, import, import_features};
 pub use network::EfficientNet;
 
 /// The name of this family in a model folder.

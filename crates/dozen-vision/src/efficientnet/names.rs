@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{EfficientNet, VariantConfig};
 
+/// Tensors by their names.
+pub type Tensors = HashMap<String, TensorData>;
+
 /// Whose names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -81,14 +84,13 @@ fn timm(place: &Place<'_>) -> String {
         return format!("{part}.{tensor}");
     };
     let part = match (place.part, place.expands, norm) {
-        ("expand", _, false) => "conv_pw",
+        ("expand", _, false) | ("project", false, false) => "conv_pw",
         ("expand", _, true) | ("depthwise", false, true) => "bn1",
         ("depthwise", _, false) => "conv_dw",
         ("depthwise", true, true) | ("project", false, true) => "bn2",
         ("reduce", ..) => "se.conv_reduce",
         ("excite", ..) => "se.conv_expand",
         ("project", true, false) => "conv_pwl",
-        ("project", false, false) => "conv_pw",
         (_, _, _) => "bn3",
     };
     format!("blocks.{stage}.{block}.{part}.{tensor}")
@@ -242,7 +244,7 @@ fn permuted(values: &[f32], shape: &[usize], order: &[usize]) -> Vec<f32> {
 /// When tensors are missing, superfluous or of another shape; each is listed, none is guessed.
 pub fn import(
     network: &EfficientNet,
-    tensors: &HashMap<String, TensorData>,
+    tensors: &Tensors,
     naming: Naming,
 ) -> Result<Vec<(String, TensorData)>, Error> {
     let mut problems = Vec::new();
@@ -279,7 +281,7 @@ pub fn import(
 /// When any other tensor does not fit.
 pub fn import_features(
     network: &EfficientNet,
-    mut tensors: HashMap<String, TensorData>,
+    mut tensors: Tensors,
     naming: Naming,
 ) -> Result<Vec<(String, TensorData)>, Error> {
     for (name, data) in export(network, naming) {

@@ -104,7 +104,9 @@ fn changed(mut picture: Picture, strength: f64, rng: &mut StdRng) -> Picture {
             for pixel in picture.pixels.chunks_exact_mut(3) {
                 let grey =
                     0.299 * f64::from(pixel[0]) + 0.587 * f64::from(pixel[1]) + 0.114 * f64::from(pixel[2]);
-                pixel.iter_mut().for_each(|value| *value = blend(*value, grey));
+                for value in pixel {
+                    *value = blend(*value, grey);
+                }
             }
         }
         3 => {

@@ -38,12 +38,11 @@ pub(super) fn number(variant: &str) -> Result<usize, Failure> {
 }
 
 pub(super) fn run(arguments: &Scale, context: &Context) -> Result<(), Failure> {
-    let scaling = match &arguments.variant {
-        Some(variant) => Scaling::of_variant(number(variant)?)?,
-        None => {
-            let factors = [arguments.alpha, arguments.beta, arguments.gamma];
-            Scaling::compound(arguments.phi.unwrap_or(0.0), factors)
-        }
+    let scaling = if let Some(variant) = &arguments.variant {
+        Scaling::of_variant(number(variant)?)?
+    } else {
+        let factors = [arguments.alpha, arguments.beta, arguments.gamma];
+        Scaling::compound(arguments.phi.unwrap_or(0.0), factors)
     };
     let config = VariantConfig {
         scaling,

@@ -300,12 +300,7 @@ fn report(
         let row = |(row, name): (&Vec<usize>, &String)| {
             std::iter::once(name.clone()).chain(row.iter().map(usize::to_string)).collect::<Vec<_>>()
         };
-        let table = found
-            .confusion
-            .iter()
-            .zip(classes)
-            .map(row)
-            .fold(Table::new(head), |table, cells| table.row(cells));
+        let table = found.confusion.iter().zip(classes).map(row).fold(Table::new(head), Table::row);
         report
             .section("Which classes are taken for which")
             .text("A line for each class, a column for what its pictures were taken for.")

@@ -213,14 +213,13 @@ impl Game {
 
     fn lipschitz(&self) -> Lipschitz {
         match (self.lipschitz, self.loss()) {
-            (Some(LipschitzFlag::None), _) => Lipschitz::None,
             (Some(LipschitzFlag::Clip), _) => Lipschitz::Clip { bound: self.clip },
             (Some(LipschitzFlag::R1), _) => Lipschitz::R1 { weight: self.penalty },
             (Some(LipschitzFlag::GradientPenalty), _) | (None, Loss::Wasserstein) => {
                 Lipschitz::GradientPenalty { weight: self.penalty }
             }
             (Some(LipschitzFlag::Spectral), _) | (None, Loss::Hinge) => Lipschitz::Spectral,
-            (None, _) => Lipschitz::None,
+            (Some(LipschitzFlag::None) | None, _) => Lipschitz::None,
         }
     }
 

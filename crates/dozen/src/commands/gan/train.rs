@@ -139,9 +139,12 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
         &parts.train,
         &arguments.data.categorical,
         arguments.conditional,
-        |table, image, categorical| match image {
-            true => Ok(signed(unit_interval(table, true)?)),
-            false => Ok(Schema::infer(table, categorical)?),
+        |table, image, categorical| {
+            if image {
+                Ok(signed(unit_interval(table, true)?))
+            } else {
+                Ok(Schema::infer(table, categorical)?)
+            }
         },
     )?;
     let model = arguments.shape.config(&arguments.game, image, training.steps_per_epoch())?;

@@ -31,10 +31,7 @@ impl Chosen {
     ) -> Result<Columns, Failure> {
         let unit = matches!(likelihood, Likelihood::Bernoulli | Likelihood::ContinuousBernoulli);
         self.columns.choose(table, categorical, self.conditional().is_some(), |table, image, categorical| {
-            match image || unit {
-                true => unit_interval(table, image),
-                false => Ok(Schema::infer(table, categorical)?),
-            }
+            if image || unit { unit_interval(table, image) } else { Ok(Schema::infer(table, categorical)?) }
         })
     }
 }
