@@ -48,7 +48,7 @@ struct Training {
     /// Steps of the generator
     #[arg(long, default_value_t = 10_000, value_name = "N")]
     iterations: usize,
-    /// Steps between looks at how it goes [default: a thirtieth of all, at most 1000]
+    /// Steps between looks at how it goes; whole looks are trained [default: about a thirtieth of all, at most 1000]
     #[arg(long, value_name = "N")]
     look_every: Option<usize>,
     /// Rows to a step
@@ -81,8 +81,12 @@ pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
 }
 
 impl Training {
+    /// As asked for; else about a thirtieth of all, a divisor of them where there is one near.
     fn steps_per_epoch(&self) -> usize {
-        self.look_every.unwrap_or((self.iterations / 30).clamp(1, 1000)).clamp(1, self.iterations.max(1))
+        let all = self.iterations.max(1);
+        let wanted = (all / 30).clamp(1, 1000);
+        let divisor = || (wanted..=(2 * wanted).min(1000)).find(|steps| all.is_multiple_of(*steps));
+        self.look_every.or_else(divisor).unwrap_or(wanted).clamp(1, all)
     }
 
     fn config(&self, rate: f64, seed: u64) -> Result<TrainConfig, Failure> {
