@@ -7,5 +7,6 @@ pub mod autoregressive;
 pub mod flow;
 pub mod gan;
 pub mod metrics;
+mod pairs;
 mod tensors;
 pub mod vae;

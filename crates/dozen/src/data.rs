@@ -4,7 +4,6 @@ use clap::{Args, ValueEnum};
 use dozen::data::{
     Binarize, Column, Fingerprint, Header, Matrix, ReadOptions, Schema, Table, Values, read_table, split_rows,
 };
-use dozen::transport::{Distance, PointCost, Points, exact};
 
 use crate::output::Failure;
 
@@ -262,15 +261,4 @@ pub(crate) fn class_or_given(
         }
     };
     given(schema, Some(&named), rows)
-}
-
-/// The Wasserstein distance between as many rows and others.
-pub(crate) fn wasserstein(a: &Matrix, b: &Matrix) -> Result<f64, Failure> {
-    let numbers =
-        |matrix: &Matrix| matrix.values().iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();
-    let (a_values, b_values) = (numbers(a), numbers(b));
-    let points = |values| Points::new(values, a.columns());
-    let cost = PointCost::new(points(&a_values)?, points(&b_values)?, Distance::Euclidean, 1.0)?;
-    let weights = |rows: usize| vec![1.0; rows];
-    Ok(exact(&weights(a.rows()), &weights(b.rows()), &cost)?.value)
 }

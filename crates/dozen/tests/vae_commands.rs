@@ -1,29 +1,10 @@
 //! `dozen vae ...` as its users call it.
 
+mod program;
+
 use std::path::Path;
 
-use assert_cmd::Command;
-use serde_json::Value;
-
-fn dozen(folder: &Path, line: &str) -> std::process::Output {
-    Command::cargo_bin("dozen").unwrap().current_dir(folder).args(line.split_whitespace()).output().unwrap()
-}
-
-fn json(folder: &Path, line: &str) -> Value {
-    let output = dozen(folder, &format!("{line} --json --quiet"));
-    assert!(output.status.success(), "dozen {line}\n{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-fn refused(folder: &Path, line: &str) -> String {
-    let output = dozen(folder, line);
-    assert_eq!(output.status.code(), Some(2), "dozen {line}");
-    String::from_utf8(output.stderr).unwrap()
-}
-
-fn number(value: &Value, key: &str) -> f64 {
-    value[key].as_f64().unwrap_or_else(|| panic!("{key} in {value}"))
-}
+use program::{json, number, refused};
 
 /// The cells of a CSV file's column.
 fn column(path: &Path, name: &str) -> Vec<String> {

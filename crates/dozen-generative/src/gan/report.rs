@@ -2,9 +2,10 @@
 
 use dozen_data::{ImageShape, Matrix, Table};
 use dozen_nn::{Error, History};
-use dozen_report::{Animation, BarPlot, LinePlot, PictureGrid, Report, ScatterPlot, Table as ReportTable};
+use dozen_report::{Animation, BarPlot, LinePlot, PictureGrid, Report, Table as ReportTable};
 
 use super::{Evaluation, Loss, Model, Modes};
+use crate::pairs::pairs;
 
 /// Rows in the report's pictures.
 const ROWS: usize = 1500;
@@ -14,9 +15,6 @@ const PICTURES: usize = 64;
 
 /// Pictures to a line.
 const LINE: usize = 8;
-
-/// Columns whose pairs are drawn.
-const MOST_PAIRED: usize = 4;
 
 /// The results, how both sides fared, and samples beside data. `frames` are images drawn from one noise after each epoch.
 pub fn training_report(
@@ -45,9 +43,11 @@ pub fn training_report(
     }
     let rows: Vec<usize> = (0..data.rows().min(ROWS)).collect();
     let (cells, condition) = model.cells(&data.select(&rows))?;
-    match config.image {
-        Some(shape) => images(&mut report, model, shape, &cells, &condition, frames),
-        None => pairs(&mut report, model, &cells, &condition),
+    if let Some(shape) = config.image {
+        images(&mut report, model, shape, &cells, &condition, frames);
+    } else {
+        let drawn = model.sample(cells.rows(), &condition, config.training.seed);
+        pairs(report.section("Data and samples"), &config.columns.columns, &cells, &drawn);
     }
     Ok(report)
 }
@@ -183,27 +183,4 @@ fn images(
         grid(shape, &ways).svg(2 * LINE),
         "Each line goes from one noise to another. Where it changes at once, the generator has learnt single images.",
     );
-}
-
-fn pairs(report: &mut Report, model: &Model, cells: &Matrix, condition: &Matrix) {
-    let columns = &model.config().columns.columns;
-    let width = columns.len().min(MOST_PAIRED);
-    let drawn = model.sample(cells.rows(), condition, model.config().training.seed);
-    let points = |cells: &Matrix, a: usize, b: usize| -> Vec<(f64, f64)> {
-        (0..cells.rows()).map(|row| (f64::from(cells.row(row)[a]), f64::from(cells.row(row)[b]))).collect()
-    };
-    let mut plots = Vec::new();
-    for a in 0..width {
-        for b in a + 1..width {
-            let (x, y) = (&columns[a].name, &columns[b].name);
-            let plot = ScatterPlot::new(format!("{x}, {y}"), x.clone(), y.clone())
-                .group("held out", points(cells, a, b))
-                .group("drawn", points(&drawn, a, b));
-            plots.push((plot.svg(), String::new()));
-        }
-    }
-    report
-        .section("Data and samples")
-        .text("Numbers are standardised, categories are the places of their levels. Where the model fits, both colours fill the same places.")
-        .plots(plots);
 }

@@ -5,6 +5,7 @@ use dozen_nn::{Error, History};
 use dozen_report::{LinePlot, PictureGrid, Report, ScatterPlot, Table as ReportTable};
 
 use super::{Evaluation, Model};
+use crate::pairs::pairs;
 use crate::tensors::to_host;
 
 /// Rows in the report's pictures.
@@ -45,9 +46,11 @@ pub fn training_report(
     let data = data.select(&rows);
     let (cells, condition) = model.cells(&data)?;
     latent(&mut report, model, held_out, &cells, &condition, labels.and_then(|name| data.column(name)));
-    match config.image {
-        Some(shape) => images(&mut report, model, shape, &cells, &condition),
-        None => pairs(&mut report, model, &cells, &condition),
+    if let Some(shape) = config.image {
+        images(&mut report, model, shape, &cells, &condition);
+    } else {
+        let drawn = model.sample(cells.rows(), &condition, config.training.seed, false);
+        pairs(report.section("Data and samples"), &config.columns.columns, &cells, &drawn);
     }
     Ok(report)
 }
@@ -197,33 +200,6 @@ fn normal_quantile(share: f64) -> f64 {
         if below < share { low = middle } else { high = middle }
     }
     low
-}
-
-/// Columns whose pairs are drawn.
-const MOST_PAIRED: usize = 4;
-
-fn pairs(report: &mut Report, model: &Model, cells: &Matrix, condition: &Matrix) {
-    let columns = &model.config().columns.columns;
-    let width = columns.len().min(MOST_PAIRED);
-    let drawn = model.sample(cells.rows(), condition, model.config().training.seed, false);
-    let points = |cells: &Matrix, a: usize, b: usize| -> Vec<(f64, f64)> {
-        let rows = (0..cells.rows()).map(|row| (f64::from(cells.row(row)[a]), f64::from(cells.row(row)[b])));
-        rows.filter(|(x, y)| x.is_finite() && y.is_finite()).collect()
-    };
-    let mut plots = Vec::new();
-    for a in 0..width {
-        for b in a + 1..width {
-            let (x, y) = (&columns[a].name, &columns[b].name);
-            let plot = ScatterPlot::new(format!("{x}, {y}"), x.clone(), y.clone())
-                .group("held out", points(cells, a, b))
-                .group("drawn", points(&drawn, a, b));
-            plots.push((plot.svg(), String::new()));
-        }
-    }
-    report
-        .section("Data and samples")
-        .text("Numbers are standardised, categories are the places of their levels. Where the model fits, both colours fill the same places.")
-        .plots(plots);
 }
 
 impl Model {

@@ -6,11 +6,12 @@ use std::time::Instant;
 use clap::Args;
 use dozen::data::{Column, Matrix, Table, write_table};
 use dozen::generative::flow::{Calibration, Model, evaluate, score as score_rows};
+use dozen::generative::metrics::wasserstein;
 use serde_json::{Value, json};
 
 use super::train::{CALIBRATION, in_words};
 use crate::args::Context;
-use crate::data::{ReadArguments, given, number_column, rows_of, wasserstein};
+use crate::data::{ReadArguments, given, number_column, rows_of};
 use crate::output::{Failure, Results, print_table};
 use crate::pictures;
 

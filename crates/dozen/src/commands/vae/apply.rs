@@ -5,12 +5,13 @@ use std::time::Instant;
 
 use clap::Args;
 use dozen::data::{Column, Matrix, Table, Values, write_table};
+use dozen::generative::metrics::wasserstein;
 use dozen::generative::vae::{Model, evaluate, score as score_rows};
 use serde_json::json;
 
 use super::train::in_words;
 use crate::args::Context;
-use crate::data::{ReadArguments, class_or_given, number_column, wasserstein};
+use crate::data::{ReadArguments, class_or_given, number_column};
 use crate::output::{Failure, Results};
 use crate::pictures;
 
