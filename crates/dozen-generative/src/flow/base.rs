@@ -41,6 +41,31 @@ impl Base {
         }
     }
 
+    /// Whether the base begins at data.
+    pub fn begins_at_data(&self) -> bool {
+        matches!(self.config, BaseConfig::Mixture { .. })
+    }
+
+    /// With a mixture's means begun at rows that are far apart, each drawn in proportion to its squared distance from those before it (Arthur and
+    /// Vassilvitskii 2007), and the deviations at the distance of rows from the nearest of them: no part of the data is left without one.
+    #[must_use]
+    pub fn fitted(self, z: &Tensor<2>) -> Self {
+        let (Some(means), Some(log_deviations)) = (&self.means, &self.log_deviations) else { return self };
+        let (parts, columns) = (means.dims()[0], self.columns);
+        let (chosen, squared) = far_apart(&to_host(z.clone()), columns, parts);
+        let deviation = (squared / columns as f64).sqrt().max(1e-3);
+        let set = |param: &Param<Tensor<2>>, values: Vec<f32>| {
+            let data = TensorData::new(values, [parts, columns]);
+            param.clone().map(|old| Tensor::from_data(data, &old.device()).require_grad())
+        };
+        let log_deviation = deviation.ln() as f32;
+        Self {
+            means: Some(set(means, chosen)),
+            log_deviations: Some(set(log_deviations, vec![log_deviation; parts * columns])),
+            ..self
+        }
+    }
+
     /// `ln p(z)` in nats: `[rows, columns] -> [rows, 1]`.
     pub fn log_prob(&self, z: Tensor<2>) -> Tensor<2> {
         let columns = self.columns as f64;
@@ -111,6 +136,30 @@ impl Base {
             BaseConfig::StudentT { .. } | BaseConfig::Mixture { .. } => None,
         }
     }
+}
+
+/// `parts` of the rows that are far apart, and the mean squared distance of rows from the nearest of them.
+fn far_apart(rows: &[f32], columns: usize, parts: usize) -> (Vec<f32>, f64) {
+    let count = rows.len() / columns;
+    let row = |at: usize| &rows[at * columns..][..columns];
+    let mut rng = StdRng::seed_from_u64(0);
+    let mut nearest = vec![f64::INFINITY; count];
+    let mut chosen: Vec<f32> = Vec::with_capacity(parts * columns);
+    let mut next = 0;
+    for _ in 0..parts {
+        chosen.extend_from_slice(row(next));
+        for (at, nearest) in nearest.iter_mut().enumerate() {
+            let differences = row(at).iter().zip(row(next)).map(|(a, b)| f64::from(a - b).powi(2));
+            *nearest = nearest.min(differences.sum());
+        }
+        let mut left = rng.random::<f64>() * nearest.iter().sum::<f64>();
+        let place = nearest.iter().position(|squared| {
+            left -= squared;
+            left < 0.0
+        });
+        next = place.unwrap_or(0);
+    }
+    (chosen, nearest.iter().sum::<f64>() / count as f64)
 }
 
 fn chosen(weights: &[f32], at: f32) -> usize {

@@ -34,7 +34,7 @@ impl Flow {
     /// The same with what is begun at the data begun at what a batch, which is not tracked, becomes before it.
     #[must_use]
     pub fn fitted(mut self, mut x: Tensor<2>, context: Option<&Tensor<2>>) -> Self {
-        if !self.transforms.iter().any(Transform::begins_at_data) {
+        if !self.base.begins_at_data() && !self.transforms.iter().any(Transform::begins_at_data) {
             return self;
         }
         let mut fitted = Vec::new();
@@ -44,6 +44,7 @@ impl Flow {
             fitted.push(transform);
         }
         self.transforms = fitted;
+        self.base = self.base.fitted(&x);
         self
     }
 

@@ -60,12 +60,13 @@ pub fn train_model(
     let tracked = device.clone().autodiff();
     let first: Vec<usize> = (0..rows.rows().min(FIRST_ROWS)).collect();
     let (x, context) = batch(&config, (rows, train_condition), &first, 0, device);
-    let flow = match reflow {
-        Some(teacher) => teacher.flow.clone().train(),
-        None => fresh(&config, &tracked),
+    let flow = if let Some(teacher) = reflow {
+        teacher.flow.clone().train()
+    } else {
+        let flow = fresh(&config, &tracked);
+        let (x, _) = flow.valid().with_noise(x, context.as_ref(), 0);
+        flow.fitted(x, context.as_ref())
     };
-    let (x, _) = flow.valid().with_noise(x, context.as_ref(), 0);
-    let flow = flow.fitted(x, context.as_ref());
     let mut learner = FlowLearner {
         flow: Trained::new(flow, Optimizer::new(config.optimizer, config.clip_norm), config.ema),
         train: (rows, train_condition),
