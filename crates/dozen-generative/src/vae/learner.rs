@@ -109,7 +109,7 @@ impl Config {
             let explained = to_tensor(cells, device);
             let plain = layout.input_sizes().iter().all(|size| *size == 1);
             let inputs = if plain { explained.clone() } else { layout.inputs(cells, device) };
-            return Rows { inputs, cells: explained, observed: None, condition };
+            return Rows { inputs: seen(inputs), cells: explained, observed: None, condition };
         }
         let shape = [cells.rows(), cells.columns()];
         let there = cells.values().iter().map(|cell| f32::from(u8::from(!cell.is_nan()))).collect::<Vec<_>>();
@@ -128,13 +128,20 @@ impl Config {
             }
         }
         Rows {
-            inputs: to_tensor(&Matrix::new(inputs, width), device),
+            inputs: seen(to_tensor(&Matrix::new(inputs, width), device)),
             cells: to_tensor(&filled, device),
             observed: Some(Tensor::from_data(TensorData::new(there, shape), device)),
             condition,
         }
     }
 }
+
+/// Inputs held within ten deviations: a row far out, which heavy tails have, would otherwise throw the encoder.
+fn seen(inputs: Tensor<2>) -> Tensor<2> {
+    inputs.clamp(-FURTHEST, FURTHEST)
+}
+
+const FURTHEST: f64 = 10.0;
 
 impl VaeLearner<'_> {
     /// The divergence's share of its weight at a step.
