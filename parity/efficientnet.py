@@ -97,4 +97,5 @@ def main():
     pathlib.Path(__file__).with_suffix(".json").write_text(json.dumps(golden) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

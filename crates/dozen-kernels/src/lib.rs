@@ -12,6 +12,8 @@
 //! | [`conv2d`], [`conv_transpose2d`] | convolutions: dense, grouped, depthwise, strided, dilated |
 //! | [`conv2d_fused`] | the same with scale, bias and activation in one pass |
 //! | [`batch_norm_activate`], [`fold_batch_norm`] | batch normalisation with the activation after it |
+//! | [`pool_regions`] | RoIPool, RoIAlign and their position-sensitive forms |
+//! | [`mbconv`] | inference of inverted bottlenecks on images in blocks of channels |
 //! | [`each_image`] | inference image by image, side by side |
 //! | [`layer_norm`] | layer normalisation of rows |
 //! | [`sum`] | of all values, on all threads |
@@ -37,18 +39,19 @@ mod channels;
 mod conv;
 mod dropout;
 mod embedding;
-#[cfg(feature = "flex")]
 mod function;
 #[cfg(feature = "flex")]
 mod host;
 mod images;
 mod layer_norm;
+pub mod mbconv;
 mod nade;
 mod optimizer;
 mod prefix_linear;
 mod real;
 mod recurrent;
 mod reduce;
+mod regions;
 mod softmax;
 mod spline;
 mod vector;
@@ -72,10 +75,16 @@ pub use recurrent::{
     Cell, Layer, PackedLinear, Parameters, Recurrence, Stepper, Steps, recurrent, recurrent_reference,
 };
 pub use reduce::sum;
+pub use regions::{Border, Pooling, Region, pool_regions, pool_regions_reference};
 pub use softmax::{cross_entropy, cross_entropy_reference, log_softmax, softmax};
 pub use spline::{Spline, rational_quadratic, rational_quadratic_inverse, rational_quadratic_reference};
 
 use burn::tensor::Device;
+
+/// Whether the device is the CPU backend `flex`: what works on slices serves it.
+pub fn is_cpu(device: &Device) -> bool {
+    has_kernels(device)
+}
 
 /// Whether a kernel of this crate runs on the device: it is the CPU backend `flex`, with or without autodiff.
 fn has_kernels(device: &Device) -> bool {

@@ -36,6 +36,9 @@ pub trait Learner {
     /// One optimisation step on these rows; returns the terms of the loss, averaged over them.
     fn step(&mut self, rows: &[usize], context: StepContext) -> Terms;
 
+    /// The rows and the seed of the step after the one that comes: a learner that reads its rows from files may begin to read these.
+    fn upcoming(&mut self, _rows: &[usize], _seed: u64) {}
+
     /// The terms on held-out rows, lower being better in the first; empty where there are none held out.
     fn validate(&mut self) -> Terms;
 

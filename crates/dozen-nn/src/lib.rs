@@ -12,6 +12,7 @@ mod interrupt;
 mod layers;
 mod learner;
 mod model_folder;
+pub mod onnx;
 mod optimizer;
 mod progress;
 mod run_folder;

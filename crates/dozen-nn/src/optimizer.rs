@@ -27,6 +27,18 @@ pub enum OptimizerConfig {
         /// Usually 1e-8.
         epsilon: f64,
     },
+    /// RMSProp as TensorFlow has it, which EfficientNets were trained with: `v = decay v + (1 - decay) g^2` from `v = 1`,
+    /// `u = momentum u + rate g / sqrt(v + epsilon)`, `w -= u`.
+    RmsPropTf {
+        /// Decay of the mean of squared gradients, usually 0.9.
+        decay: f64,
+        /// Usually 0.9.
+        momentum: f64,
+        /// Inside the root; usually 1e-3.
+        epsilon: f64,
+        /// Of the weights, added to the gradient.
+        weight_decay: f64,
+    },
     /// Kingma and Ba 2015, with the decoupled weight decay of Loshchilov and Hutter 2019.
     Adam {
         /// Decay of the mean of gradients, usually 0.9.
@@ -64,9 +76,19 @@ impl Optimizer {
 
     /// One step down these gradients.
     pub fn step<M: Module>(&mut self, module: M, gradients: GradientsParams, rate: f64) -> M {
+        self.step_each(module, gradients, &|_| rate)
+    }
+
+    /// The same with a rate for each parameter by its path in the module, as in `blocks.3.expand.weight`.
+    pub fn step_each<M: Module>(
+        &mut self,
+        module: M,
+        gradients: GradientsParams,
+        rate: &dyn Fn(&str) -> f64,
+    ) -> M {
         self.time += 1;
         let scale = self.clip_norm.map_or(1.0, |limit| (limit / global_norm(&module, &gradients)).min(1.0));
-        module.map(&mut Stepper { optimizer: self, gradients, scale, rate })
+        module.map(&mut Stepper { optimizer: self, gradients, scale, rate, path: Vec::new() })
     }
 
     /// Writes the state by the paths of the module's parameters.
@@ -117,6 +139,16 @@ impl Optimizer {
                 self.second.register(id, square);
                 w
             }
+            OptimizerConfig::RmsPropTf { decay, momentum, epsilon, weight_decay } => {
+                let square = self.second.remove::<1>(id).unwrap_or_else(|| g.ones_like());
+                let update = self.first.remove::<1>(id).unwrap_or_else(zeros);
+                let g = if weight_decay > 0.0 { g + w.clone() * weight_decay } else { g };
+                let square = square * decay + g.clone().square() * (1.0 - decay);
+                let update = update * momentum + g / (square.clone() + epsilon).sqrt() * rate;
+                self.second.register(id, square);
+                self.first.register(id, update.clone());
+                w - update
+            }
             OptimizerConfig::Adam { beta_1, beta_2, epsilon, weight_decay } => {
                 let m = self.first.remove::<1>(id).unwrap_or_else(zeros);
                 let v = self.second.remove::<1>(id).unwrap_or_else(zeros);
@@ -134,10 +166,19 @@ struct Stepper<'a> {
     optimizer: &'a mut Optimizer,
     gradients: GradientsParams,
     scale: f64,
-    rate: f64,
+    rate: &'a dyn Fn(&str) -> f64,
+    path: Vec<String>,
 }
 
 impl ModuleMapper for Stepper<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let id = param.id;
         let Some(mut gradient) = self.gradients.remove::<D>(id) else { return param };
@@ -151,7 +192,7 @@ impl ModuleMapper for Stepper<'_> {
             id,
             tensor.inner().flatten(0, D - 1),
             gradient.flatten(0, D - 1),
-            self.rate,
+            (self.rate)(&self.path.join(".")),
         );
         let mut tensor = Tensor::from_inner(updated.reshape(shape));
         if tracked {

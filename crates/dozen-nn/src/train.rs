@@ -149,6 +149,9 @@ impl Loop<'_> {
         let mut meter = progress.start(&title, "rows", self.rows as u64, self.state.rows as u64);
         let best = self.state.history.best_value();
         for batch in &batches[self.state.batch..] {
+            if let Some(next) = batches.get(self.state.batch + 1) {
+                learner.upcoming(next, self.seed(self.state.step + 2));
+            }
             let terms = learner.step(batch, self.context(epoch, batches.len(), learner));
             self.check(&terms)?;
             self.state.step += 1;
@@ -169,9 +172,14 @@ impl Loop<'_> {
         let total = self.config.epochs * batches as u64;
         let rate = self.config.schedule.rate(self.state.step, total, epoch, &self.state.history.validation());
         let step = self.state.step + 1;
-        let seed = mix(self.config.seed ^ 0x5eed, step);
+        let seed = self.seed(step);
         learner.device().seed(seed);
         StepContext { rate, step, seed }
+    }
+
+    /// The seed of a step.
+    fn seed(&self, step: u64) -> u64 {
+        mix(self.config.seed ^ 0x5eed, step)
     }
 
     fn check(&self, terms: &Terms) -> Result<(), Error> {

@@ -39,9 +39,14 @@ impl<M: Module> Trained<M> {
 
     /// One optimiser step down the gradient of `loss`.
     pub fn descend(&mut self, loss: &Tensor<1>, rate: f64) {
+        self.descend_each(loss, &|_| rate);
+    }
+
+    /// The same with a rate for each parameter by its path in the module, as in `blocks.3.expand.weight`.
+    pub fn descend_each(&mut self, loss: &Tensor<1>, rate: &dyn Fn(&str) -> f64) {
         let gradients = GradientsParams::from_grads(loss.backward(), self.module());
         let module = self.module.take().expect("the module is absent only inside a step");
-        let module = self.optimizer.step(module, gradients, rate);
+        let module = self.optimizer.step_each(module, gradients, rate);
         if let Some((average, decay)) = self.average.take() {
             self.average = Some((averaged(average, &module.valid(), decay), decay));
         }

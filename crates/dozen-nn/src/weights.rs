@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData, bf16, f16};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -120,7 +120,7 @@ pub fn write_tensors(path: &Path, tensors: &[(String, TensorData)]) -> Result<()
 /// Reads the named tensors of a safetensors file.
 ///
 /// # Errors
-/// When the file is broken, or holds other types than F32 and F64.
+/// When the file is broken, or holds other types than floats and I64. Half precision becomes F32.
 pub fn read_tensors(path: &Path) -> Result<HashMap<String, TensorData>, Error> {
     let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
     let file = SafeTensors::deserialize(&bytes)
@@ -140,8 +140,25 @@ pub fn read_tensors(path: &Path) -> Result<HashMap<String, TensorData>, Error> {
                     bytes.as_chunks::<8>().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect();
                 TensorData::new(values, shape)
             }
+            Dtype::F16 => {
+                let value = |&bytes: &[u8; 2]| f16::from_le_bytes(bytes).to_f32();
+                TensorData::new(bytes.as_chunks::<2>().0.iter().map(value).collect::<Vec<f32>>(), shape)
+            }
+            Dtype::BF16 => {
+                let value = |&bytes: &[u8; 2]| bf16::from_le_bytes(bytes).to_f32();
+                TensorData::new(bytes.as_chunks::<2>().0.iter().map(value).collect::<Vec<f32>>(), shape)
+            }
+            // Counters, as PyTorch's batch normalisation has one.
+            Dtype::I64 => {
+                let values: Vec<i64> =
+                    bytes.as_chunks::<8>().0.iter().map(|&bytes| i64::from_le_bytes(bytes)).collect();
+                TensorData::new(values, shape)
+            }
             other => {
-                return Err(Error::folder(path, format!("holds `{name}` as {other:?}, where F32 is needed")));
+                return Err(Error::folder(
+                    path,
+                    format!("holds `{name}` as {other:?}, where floats are needed"),
+                ));
             }
         };
         tensors.insert(name, data);

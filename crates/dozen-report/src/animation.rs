@@ -1,10 +1,9 @@
 //! Pictures that follow on each other, as an animated PNG.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use png::{BitDepth, ColorType, Encoder, EncodingError};
 
 use crate::PictureGrid;
+use crate::pictures::embedded;
 
 /// Seconds that the last picture stays.
 const REST: u16 = 2;
@@ -62,12 +61,7 @@ impl Animation {
 
     /// The same as SVG, for a [`Report`](crate::Report).
     pub fn svg(&self) -> String {
-        let [width, height] = self.size;
-        format!(
-            "<svg viewBox=\"0 0 {width} {height}\" xmlns=\"http://www.w3.org/2000/svg\" role=\"img\"><image width=\"{width}\" height=\"{height}\" \
-             style=\"image-rendering:pixelated\" href=\"data:image/png;base64,{}\"/></svg>",
-            STANDARD.encode(self.png())
-        )
+        embedded(&self.png())
     }
 }
 

@@ -59,16 +59,20 @@ impl PictureGrid {
 
     /// The same as SVG, for a [`Report`](crate::Report).
     pub fn svg(&self, columns: usize) -> String {
-        let png = self.png(columns);
-        let size = |at: usize| u32::from_be_bytes([png[at], png[at + 1], png[at + 2], png[at + 3]]);
-        // A PNG's width and height stand at bytes 16 and 20.
-        let (width, height) = (size(16), size(20));
-        format!(
-            "<svg viewBox=\"0 0 {width} {height}\" xmlns=\"http://www.w3.org/2000/svg\" role=\"img\"><image width=\"{width}\" height=\"{height}\" \
-             style=\"image-rendering:pixelated\" href=\"data:image/png;base64,{}\"/></svg>",
-            STANDARD.encode(&png)
-        )
+        embedded(&self.png(columns))
     }
+}
+
+/// A PNG file's bytes as a picture in SVG.
+pub(crate) fn embedded(png: &[u8]) -> String {
+    let size = |at: usize| u32::from_be_bytes([png[at], png[at + 1], png[at + 2], png[at + 3]]);
+    // A PNG's width and height stand at bytes 16 and 20.
+    let (width, height) = (size(16), size(20));
+    format!(
+        "<svg viewBox=\"0 0 {width} {height}\" xmlns=\"http://www.w3.org/2000/svg\" role=\"img\"><image width=\"{width}\" height=\"{height}\" \
+         style=\"image-rendering:pixelated\" href=\"data:image/png;base64,{}\"/></svg>",
+        STANDARD.encode(png)
+    )
 }
 
 #[cfg(test)]

@@ -52,13 +52,22 @@ fn is_picture(path: &Path) -> bool {
 }
 
 impl Labelled {
-    /// Reads a folder with a folder for each class, or a tar archive of such; `archive.tar.gz:FOLDER` takes the classes in that folder. Of `known` classes, where
+    /// Reads a folder with a folder for each class; a tar archive of such, of which `archive.tar.gz:FOLDER` takes the classes in that folder; a table (.csv, .tsv) of the
+    /// paths of pictures and their classes; or images in the format of MNIST, `...images-idx3-ubyte`, with `...labels-idx1-ubyte` beside them. Of `known` classes, where
     /// they are given, pictures get the places, and others are refused.
     ///
     /// # Errors
     /// When there is nothing to read, a class has no pictures or is not known.
     pub fn read(path: &str, known: Option<&[String]>) -> Result<Self, Error> {
-        let files = if Path::new(path).is_dir() { of_folder(Path::new(path))? } else { of_archive(path)? };
+        let place = Path::new(path);
+        let ending = place.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+        let files = match ending.as_deref() {
+            _ if place.is_dir() => of_folder(place)?,
+            Some("csv") => of_table(place, b',')?,
+            Some("tsv") => of_table(place, b'\t')?,
+            _ if path.contains("images-idx3") || path.contains("images.idx3") => of_idx(path)?,
+            _ => of_archive(path)?,
+        };
         let refuse = |problem: String| Err(Error::Request(problem));
         let mut classes: Vec<String> = files.iter().map(|file| file.class.clone()).collect();
         classes.sort();
@@ -104,6 +113,17 @@ impl Labelled {
         Ok(Self { classes: places, items, left_out })
     }
 
+    /// Pictures that were made, with the places of their classes.
+    pub fn made(classes: &[&str], pictures: Vec<(usize, Picture)>) -> Self {
+        let item = |(number, (class, picture)): (usize, (usize, Picture))| Item {
+            name: number.to_string(),
+            bytes: picture.png(),
+            class,
+        };
+        let items = pictures.into_iter().enumerate().map(item).collect();
+        Self { classes: classes.iter().map(ToString::to_string).collect(), items, left_out: Vec::new() }
+    }
+
     /// Some of the pictures.
     #[must_use]
     pub fn select(&self, rows: &[usize]) -> Self {
@@ -139,6 +159,76 @@ fn of_folder(folder: &Path) -> Result<Vec<ClassFile>, Error> {
             let shown = picture.display().to_string();
             files.push(ClassFile { name: shown, class: name.clone(), bytes: Some(bytes) });
         }
+    }
+    Ok(files)
+}
+
+/// Images and labels as MNIST has them: big-endian sizes, then a byte for each pixel or label.
+fn of_idx(path: &str) -> Result<Vec<ClassFile>, Error> {
+    let labels = path.replace("images", "labels").replace("idx3", "idx1");
+    let all = |path: &str| -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        let failed = |source| Error::Io { action: "read", path: path.into(), source };
+        dozen_data::open_stream(path)?.read_to_end(&mut bytes).map_err(failed)?;
+        Ok(bytes)
+    };
+    let (images, labels) = (all(path)?, all(&labels)?);
+    let size = |at: usize| {
+        let bytes = images.get(4 * at..4 * at + 4);
+        bytes.map_or(0, |bytes| bytes.iter().fold(0, |size, byte| size << 8 | usize::from(*byte)))
+    };
+    let [count, height, width] = [1, 2, 3].map(size);
+    let pixels = images.get(16..).unwrap_or(&[]);
+    let whole = count.checked_mul(height).and_then(|size| size.checked_mul(width));
+    if images.get(..4) != Some(&[0, 0, 8, 3]) || whole != Some(pixels.len()) || labels.len() != count + 8 {
+        return Err(Error::Request(format!(
+            "`{path}` is no whole file of images with as many labels beside it"
+        )));
+    }
+    let file = |(number, (grey, label)): (usize, (&[u8], &u8))| {
+        let pixels = grey.iter().flat_map(|level| [*level; 3]).collect();
+        let picture = Picture { width, height, pixels };
+        ClassFile { name: format!("{path}:{number}"), class: label.to_string(), bytes: Some(picture.png()) }
+    };
+    Ok(pixels.chunks_exact((height * width).max(1)).zip(&labels[8..]).enumerate().map(file).collect())
+}
+
+/// The columns `path` (or `image`, `file`, `filename`) and `class` (or `label`) of a table; paths that are not absolute begin at the table's folder.
+fn of_table(table: &Path, delimiter: u8) -> Result<Vec<ClassFile>, Error> {
+    let shown = table.display();
+    let broken = |error: csv::Error| Error::Request(format!("`{shown}` is no whole table: {error}"));
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_path(table).map_err(broken)?;
+    let head = reader.headers().map_err(broken)?.clone();
+    let column = |names: &[&str]| {
+        head.iter().position(|name| names.contains(&name.trim().to_ascii_lowercase().as_str()))
+    };
+    let (Some(path), Some(class)) =
+        (column(&["path", "image", "file", "filename"]), column(&["class", "label"]))
+    else {
+        return Err(Error::Request(format!(
+            "`{shown}` has no columns `path` and `class`; it has {}",
+            head.iter().collect::<Vec<_>>().join(", ")
+        )));
+    };
+    let folder = table.parent().unwrap_or(Path::new(""));
+    let mut files = Vec::new();
+    for (row, record) in reader.records().enumerate() {
+        let record = record.map_err(broken)?;
+        let (picture, class) = (record.get(path).unwrap_or(""), record.get(class).unwrap_or("").trim());
+        if class.is_empty() {
+            return Err(Error::Request(format!("row {} of `{shown}` has no class", row + 2)));
+        }
+        let file = folder.join(picture);
+        let bytes = std::fs::read(&file).map_err(|source| Error::Io {
+            action: "read",
+            path: file.clone(),
+            source,
+        })?;
+        files.push(ClassFile {
+            name: file.display().to_string(),
+            class: class.to_owned(),
+            bytes: Some(bytes),
+        });
     }
     Ok(files)
 }

@@ -7,8 +7,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use dozen::nn::{Progress, choose_device};
 
 use crate::commands::{
-    autoregressive, compare, completions, efficientnet, flow, gan, graph, info, make, rnn, tokenizer, tour,
-    transport, vae, word2vec,
+    autoregressive, compare, completions, detector, efficientnet, flow, gan, graph, info, make, rnn,
+    tokenizer, tour, transport, vae, word2vec,
 };
 use crate::output::Failure;
 
@@ -55,6 +55,9 @@ pub(crate) enum Command {
     /// EfficientNet: classes of pictures, with the weights and the numbers of timm and torchvision
     #[command(subcommand)]
     Efficientnet(efficientnet::Command),
+    /// Boxes of things in images
+    #[command(subcommand)]
+    Detector(detector::Command),
     /// Are two tables from one distribution, and where do they differ?
     Compare(compare::Arguments),
     /// Every family on data it makes itself, in one report

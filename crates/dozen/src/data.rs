@@ -7,6 +7,17 @@ use dozen::data::{
 
 use crate::output::Failure;
 
+/// The places of the two rows, counted from 1, that --rows names, of a table of so many.
+pub(crate) fn two_rows(named: &[usize], rows: usize) -> Result<[usize; 2], Failure> {
+    let [a, b] = *named else {
+        return Err(Failure::request("--rows takes two rows, as in --rows 1,2"));
+    };
+    match [a, b].into_iter().find(|row| !(1..=rows).contains(row)) {
+        Some(row) => Err(Failure::request(format!("there is no row {row}; the table has rows 1 to {rows}"))),
+        None => Ok([a - 1, b - 1]),
+    }
+}
+
 /// How to read a table.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Reading")]

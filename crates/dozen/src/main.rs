@@ -51,6 +51,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Word2vec(command) => commands::word2vec::run(command, context),
         Command::Flow(command) => commands::flow::run(command, context),
         Command::Vae(command) => commands::vae::run(command, context),
+        Command::Detector(command) => commands::detector::run(command, context),
         Command::Efficientnet(command) => commands::efficientnet::run(command, context),
         Command::Gan(command) => commands::gan::run(command, context),
         Command::Rnn(command) => commands::rnn::run(command, context),

@@ -48,10 +48,10 @@ pub(crate) struct TrainingArguments {
     /// The rule of the steps
     #[arg(long, value_enum, default_value_t = OptimizerFlag::Adam, value_name = "RULE")]
     optimizer: OptimizerFlag,
-    /// Decoupled weight decay of Adam (AdamW)
+    /// Weight decay: decoupled with Adam (AdamW), in the gradient with rmsprop-tf
     #[arg(long, default_value_t = 0.0, value_name = "D")]
     weight_decay: f64,
-    /// Momentum of SGD
+    /// Momentum of SGD and rmsprop-tf
     #[arg(long, default_value_t = 0.9, value_name = "M")]
     momentum: f64,
     /// Bound on the norm of the gradient
@@ -79,6 +79,8 @@ enum DecayFlag {
 enum OptimizerFlag {
     Sgd,
     Rmsprop,
+    /// As TensorFlow has it, with momentum
+    RmspropTf,
     Adam,
 }
 
@@ -124,6 +126,12 @@ impl TrainingArguments {
         match self.optimizer {
             OptimizerFlag::Sgd => OptimizerConfig::Sgd { momentum: self.momentum },
             OptimizerFlag::Rmsprop => OptimizerConfig::RmsProp { decay: 0.99, epsilon: 1e-8 },
+            OptimizerFlag::RmspropTf => OptimizerConfig::RmsPropTf {
+                decay: 0.9,
+                momentum: self.momentum,
+                epsilon: 1e-3,
+                weight_decay: self.weight_decay,
+            },
             OptimizerFlag::Adam => OptimizerConfig::adam(self.weight_decay),
         }
     }

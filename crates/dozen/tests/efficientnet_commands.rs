@@ -93,3 +93,44 @@ fn bad_input_gets_a_sentence() {
         assert!(error.contains(sentence), "dozen {line}: {error}");
     }
 }
+
+#[test]
+fn shapes_are_learnt_from_a_table_of_paths_and_explained() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path();
+    let made = json(path, "make shapes -n 64 --image-size 32 --out shapes");
+    assert_eq!(number(&made, "images"), 64.0);
+    let mut table = "path,class\n".to_owned();
+    for class in ["circle", "cross"] {
+        for file in std::fs::read_dir(path.join("shapes").join(class)).unwrap() {
+            table += &format!("shapes/{class}/{},{class}\n", file.unwrap().file_name().display());
+        }
+    }
+    std::fs::write(path.join("table.csv"), table).unwrap();
+    let line = "efficientnet train table.csv --valid table.csv --image-size 32 --stem-stride 1 --epochs 3 --freeze 1 --layer-decay 0.8 --cutmix 0.5 --batch-size 4 --optimizer rmsprop-tf --rate 0.002 --out m";
+    let trained = json(path, line);
+    assert_eq!((number(&trained, "classes"), number(&trained, "epochs")), (2.0, 3.0));
+    for method in ["grad-cam", "occlusion"] {
+        let picture = "shapes/cross/00003.png";
+        let found = json(
+            path,
+            &format!("efficientnet explain m {picture} --method {method} --class cross --out cam.png"),
+        );
+        assert_eq!(found["class"], "cross");
+        let map = found["map"].as_array().unwrap();
+        assert!(map.len() >= 2 && map.iter().all(|line| line.as_array().unwrap().len() == map.len()));
+        assert_eq!(image::open(path.join("cam.png")).unwrap().to_rgb8().dimensions(), (32, 32));
+    }
+    let unknown = refused(path, "efficientnet explain m shapes/cross/00003.png --class dog --out cam.png");
+    assert!(unknown.contains("it knows circle, cross"), "{unknown}");
+    // A table without a class, a picture that is not there.
+    std::fs::write(path.join("bad.csv"), "path,colour\nx.png,red\n").unwrap();
+    assert!(refused(path, "efficientnet train bad.csv --out x").contains("`path` and `class`"));
+    std::fs::write(path.join("bad.csv"), "path,class\nnone.png,red\n").unwrap();
+    assert!(refused(path, "efficientnet train bad.csv --out x").contains("none.png"));
+    assert!(refused(path, "efficientnet train table.csv --weights hf:nobody --out x").contains("OWNER/NAME"));
+    let graph = json(path, "efficientnet export m --to onnx --out m.onnx");
+    assert!(graph["out"] == "m.onnx" && std::fs::metadata(path.join("m.onnx")).unwrap().len() > 16_000_000);
+    let times = json(path, "efficientnet benchmark --image-size 32 --rounds 2 --layers");
+    assert!(number(&times, "milliseconds") > 0.0 && times["layers"].as_array().unwrap().len() == 3 * 16 + 3);
+}

@@ -50,16 +50,12 @@ pub fn train_model(
     let held_out = config.layout.encode(&valid.select(&first), config.training.seed);
     let (generator, critic) = config.fresh(&device.clone().autodiff());
     let optimizer = || Optimizer::new(config.optimizer, config.clip_norm);
-    let of = |condition: &Matrix, rows: &[usize]| match condition.columns() {
-        0 => condition.clone(),
-        _ => condition.select(rows),
-    };
     let mut learner = GanLearner {
         generator: Trained::new(generator, optimizer(), config.ema),
         critic: Trained::new(critic, optimizer(), None),
         rows: &rows,
         condition: train_condition,
-        valid: (held_out, of(valid_condition, &first)),
+        valid: (held_out, valid_condition.select(&first)),
         frames: Vec::new(),
         config: config.clone(),
         device: device.clone(),
@@ -95,18 +91,19 @@ struct Batch {
 impl GanLearner<'_> {
     fn batch(&self, rows: &[usize]) -> Batch {
         let device = self.device.clone().autodiff();
-        let condition = match self.condition.columns() {
-            0 => None,
-            _ => self.config.context(&self.condition.select(rows), &device),
-        };
-        Batch { real: to_tensor(&self.rows.select(rows), &device), condition }
+        Batch { real: to_tensor(&self.rows.select(rows), &device), condition: self.context(rows, &device) }
+    }
+
+    /// The inputs of the rows' condition.
+    fn context(&self, rows: &[usize], device: &Device) -> Option<Tensor<2>> {
+        self.config.context(&self.condition.select(rows), device)
     }
 
     fn noise(&self, rows: usize, device: &Device) -> Tensor<2> {
         Tensor::random([rows, self.config.model.noise], Distribution::Normal(0.0, 1.0), device)
     }
 
-    /// One step of the critic; gives its loss, its values at data and samples, and the penalty.
+    /// One step of the critic; gives its loss, and its values at data and samples.
     fn step_critic(&mut self, rows: &[usize], context: StepContext, seed: u64) -> CriticStep {
         let batch = self.batch(rows);
         let model = &self.config.model;
@@ -129,20 +126,14 @@ impl GanLearner<'_> {
             Lipschitz::None | Lipschitz::Clip { .. } | Lipschitz::Spectral => {}
         }
         let total = scalar(loss.clone());
-        let penalty = total - scalar(plain.clone());
+        let plain = scalar(plain);
         if total.is_finite() {
             self.critic.descend(&loss, context.rate);
             if let Lipschitz::Clip { bound } = self.config.model.lipschitz {
                 self.critic.change(|critic| clip_weights(critic, bound));
             }
         }
-        CriticStep {
-            loss: total,
-            plain: total - penalty,
-            penalty,
-            real: to_host(real_values),
-            fake: to_host(fake_values),
-        }
+        CriticStep { loss: total, plain, real: to_host(real_values), fake: to_host(fake_values) }
     }
 
     /// Samples that no gradient reaches.
@@ -154,9 +145,10 @@ impl GanLearner<'_> {
     }
 
     fn step_generator(&mut self, rows: &[usize], context: StepContext, seed: u64) -> f64 {
-        let batch = self.batch(rows);
-        let noise = self.noise(rows.len(), &self.device.clone().autodiff());
-        let condition = batch.condition.as_ref();
+        let device = self.device.clone().autodiff();
+        let context_inputs = self.context(rows, &device);
+        let noise = self.noise(rows.len(), &device);
+        let condition = context_inputs.as_ref();
         let fake = self.generator.module().forward(noise, condition, true);
         // Its weights need no gradient now.
         let critic = self.critic.module().clone().no_grad();
@@ -170,10 +162,7 @@ impl GanLearner<'_> {
 
     /// Rows drawn by the evaluated generator, as the networks see them.
     fn drawn(&self, rows: usize, condition: &Matrix) -> Matrix {
-        let context = match condition.columns() {
-            0 => None,
-            _ => self.config.context(condition, &self.device),
-        };
+        let context = self.config.context(condition, &self.device);
         self.device.seed(self.config.training.seed);
         let noise = self.noise(rows, &self.device);
         let made = self.generator.evaluated().forward(noise, context.as_ref(), false);
@@ -183,8 +172,8 @@ impl GanLearner<'_> {
 
 struct CriticStep {
     loss: f64,
+    /// The loss without the penalty.
     plain: f64,
-    penalty: f64,
     real: Vec<f32>,
     fake: Vec<f32>,
 }
@@ -254,7 +243,7 @@ impl Learner for GanLearner<'_> {
             terms.push(("js_estimate_nats", std::f64::consts::LN_2 - 0.5 * critic.plain));
         }
         if model.lipschitz.is_penalty() {
-            terms.push(("penalty", critic.penalty));
+            terms.push(("penalty", critic.loss - critic.plain));
         }
         terms
     }
@@ -262,10 +251,7 @@ impl Learner for GanLearner<'_> {
     fn validate(&mut self) -> Terms {
         if self.config.image.is_some() {
             let order: Vec<usize> = (0..FRAME.min(self.rows.rows())).collect();
-            let condition = match self.condition.columns() {
-                0 => self.condition.clone(),
-                _ => self.condition.select(&order),
-            };
+            let condition = self.condition.select(&order);
             self.frames.push(self.drawn(order.len(), &condition));
         }
         let (rows, condition) = &self.valid;
@@ -277,10 +263,7 @@ impl Learner for GanLearner<'_> {
         let mut terms = vec![("wasserstein1", distance)];
         if self.config.model.loss == Loss::Wasserstein {
             let critic = self.critic.evaluated();
-            let context = match condition.columns() {
-                0 => None,
-                _ => self.config.context(condition, &self.device),
-            };
+            let context = self.config.context(condition, &self.device);
             let value =
                 |rows: &Matrix| mean(&to_host(critic.value(to_tensor(rows, &self.device), context.as_ref())));
             terms.push(("critic_value", value(rows) - value(&drawn)));

@@ -128,10 +128,7 @@ impl Model {
         for start in (0..rows).step_by(ROWS) {
             let own: Vec<usize> = (start..rows.min(start + ROWS)).collect();
             let noise = noise.clone().slice([start..start + own.len(), 0..columns]);
-            let context = match condition.columns() {
-                0 => None,
-                _ => self.config.context(&condition.select(&own), &self.device),
-            };
+            let context = self.config.context(&condition.select(&own), &self.device);
             values.extend(to_host(self.generator.forward(noise, context.as_ref(), false)));
         }
         Matrix::new(values, width)
@@ -142,10 +139,7 @@ impl Model {
         let mut values = Vec::with_capacity(rows.rows());
         for start in (0..rows.rows()).step_by(ROWS) {
             let own: Vec<usize> = (start..rows.rows().min(start + ROWS)).collect();
-            let context = match condition.columns() {
-                0 => None,
-                _ => self.config.context(&condition.select(&own), &self.device),
-            };
+            let context = self.config.context(&condition.select(&own), &self.device);
             let x = to_tensor(&rows.select(&own), &self.device);
             values.extend(to_host(self.critic.value(x, context.as_ref())));
         }

@@ -171,10 +171,7 @@ fn images(
     }
     let ways: Vec<f32> = (0..4)
         .flat_map(|way| {
-            let given = match given.columns() {
-                0 => given.clone(),
-                _ => given.select(&[way as usize % given.rows(); 2 * LINE]),
-            };
+            let given = given.select(&[way as usize % given.rows().max(1); 2 * LINE]);
             model.interpolate(2 * LINE, &given, seed.wrapping_add(way)).values().to_vec()
         })
         .collect();

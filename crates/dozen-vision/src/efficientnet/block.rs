@@ -1,82 +1,11 @@
-//! Convolutions with what goes with them, and the inverted bottleneck made of them.
+//! The inverted bottleneck.
 
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
-use dozen_kernels::{Activation, Convolution, Prefix, conv2d, global_mean, scale_channels};
-use dozen_nn::{BatchNorm, PrefixLinear};
+use dozen_kernels::{Activation, Prefix, global_mean, scale_channels};
+use dozen_nn::PrefixLinear;
 
-/// A convolution, batch normalisation and an activation.
-#[derive(Module, Debug)]
-pub struct Unit {
-    /// `[outputs, inputs / groups, taps, taps]`.
-    pub weight: Param<Tensor<4>>,
-    /// Of its outputs.
-    pub norm: BatchNorm,
-    #[module(skip)]
-    geometry: Convolution,
-    #[module(skip)]
-    same: bool,
-    #[module(skip)]
-    active: bool,
-}
-
-/// How a unit differs from a dense one at every pixel.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Shape {
-    pub(super) inputs: usize,
-    pub(super) outputs: usize,
-    pub(super) taps: usize,
-    pub(super) stride: usize,
-    pub(super) groups: usize,
-    pub(super) active: bool,
-    /// Zeros as TensorFlow's SAME has them.
-    pub(super) same: bool,
-    /// Epsilon and momentum.
-    pub(super) norm: [f64; 2],
-}
-
-impl Unit {
-    /// Normal weights of deviation `sqrt(2 / (taps^2 outputs / groups))`.
-    pub(super) fn new(shape: Shape, device: &Device) -> Self {
-        let Shape { inputs, outputs, taps, stride, groups, active, same, norm } = shape;
-        let deviation = (2.0 / (taps * taps * outputs / groups) as f64).sqrt();
-        let sizes = [outputs, inputs / groups, taps, taps];
-        let weight = Tensor::random(sizes, Distribution::Normal(0.0, deviation), device);
-        Self {
-            weight: Param::from_tensor(weight),
-            norm: BatchNorm::with(outputs, norm[0], norm[1], device),
-            geometry: Convolution { stride, groups, ..Convolution::padded((taps - 1) / 2) },
-            same,
-            active,
-        }
-    }
-
-    /// The geometry for an image of this height and width.
-    pub(super) fn geometry(&self, image: [usize; 2]) -> Convolution {
-        if !self.same {
-            return self.geometry;
-        }
-        let taps = self.weight.val().dims()[2];
-        let stride = self.geometry.stride;
-        let padding = image.map(|side| {
-            // As many outputs as there are strides in the side, an odd zero after it (TensorFlow's SAME).
-            let all = ((side.div_ceil(stride) - 1) * stride + taps).saturating_sub(side);
-            [all / 2, all - all / 2]
-        });
-        Convolution { padding, ..self.geometry }
-    }
-
-    pub(super) fn activation(&self) -> Option<Activation> {
-        self.active.then_some(Activation::Silu)
-    }
-
-    /// `[batch, inputs, height, width]` to `[batch, outputs, height', width']`.
-    pub fn forward(&self, x: Tensor<4>, training: bool) -> Tensor<4> {
-        let [_, _, height, width] = x.dims();
-        let y = conv2d(x, self.weight.val(), self.geometry([height, width]));
-        self.norm.images(y, self.activation(), training)
-    }
-}
+use crate::unit::{Shape, Unit};
 
 /// An inverted bottleneck with squeeze-and-excite (Sandler et al. 2018; Hu et al. 2018).
 #[derive(Module, Debug)]
@@ -116,7 +45,7 @@ impl Block {
             depthwise: Unit::new(Shape { inputs: middle, outputs: middle, groups: middle, ..shape }, device),
             reduce: linear(middle, squeezed),
             excite: linear(squeezed, middle),
-            project: Unit::new(Shape { inputs: middle, outputs, active: false, ..pointwise }, device),
+            project: Unit::new(Shape { inputs: middle, outputs, activation: None, ..pointwise }, device),
             skip: shape.stride == 1 && inputs == outputs,
             drop_path,
         }

@@ -1,6 +1,8 @@
 //! Training: cross-entropy of augmented pictures.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::thread::{JoinHandle, spawn};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use dozen_kernels::log_softmax;
@@ -14,7 +16,24 @@ use rayon::prelude::*;
 
 use super::{Config, EfficientNet, Engine, FAMILY, Model};
 use crate::labelled::Labelled;
-use crate::picture::{Augmentation, mix};
+use crate::picture::{Augmentation, Preprocessing, cut_mix, mix};
+
+/// How the loss and the steps are made.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What the other classes share of a target (Szegedy et al. 2016).
+    pub label_smoothing: f64,
+    /// How much mixed pictures are mixed; 0 for not at all.
+    pub mixup: f64,
+    /// The probability that the pictures of a batch get a rectangle of each other instead (Yun et al. 2019).
+    pub cutmix: f64,
+    /// The weight of each class in the loss.
+    pub class_weights: Option<Vec<f32>>,
+    /// Epochs in which only the classifier learns, from features that stay as they are.
+    pub frozen_epochs: u64,
+    /// The rate of a block over that of the block after it; 1 for one rate.
+    pub layer_decay: f64,
+}
 
 /// Everything that training needs.
 pub struct TrainRequest<'a> {
@@ -23,7 +42,7 @@ pub struct TrainRequest<'a> {
     /// The network to begin at.
     pub network: EfficientNet,
     /// Pictures to learn from.
-    pub train: &'a Labelled,
+    pub train: Arc<Labelled>,
     /// Held-out pictures.
     pub valid: &'a Labelled,
     /// The rule of the steps.
@@ -32,12 +51,8 @@ pub struct TrainRequest<'a> {
     pub clip_norm: Option<f64>,
     /// Decay of the moving average of weights.
     pub ema: Option<f64>,
-    /// What the other classes share of a target (Szegedy et al. 2016).
-    pub label_smoothing: f64,
-    /// How much mixed pictures are mixed; 0 for not at all.
-    pub mixup: f64,
-    /// The weight of each class in the loss.
-    pub class_weights: Option<Vec<f32>>,
+    /// How the loss and the steps are made.
+    pub settings: Settings,
 }
 
 /// Trains a network and leaves its configuration and weights in the run's folder.
@@ -50,6 +65,8 @@ pub fn train_model(
     let config = request.config.clone();
     let training =
         config.training.ok_or_else(|| Error::Request("training needs its configuration".into()))?;
+    let pictures = request.train.items.len();
+    let steps = pictures.div_ceil(training.batch_size.max(1)) as u64;
     let mut learner = Classifier {
         network: Trained::new(
             request.network,
@@ -58,13 +75,14 @@ pub fn train_model(
         ),
         train: request.train,
         valid: request.valid,
-        label_smoothing: request.label_smoothing,
-        mixup: request.mixup,
-        class_weights: request.class_weights,
+        frozen_steps: request.settings.frozen_epochs * steps,
+        settings: request.settings,
         config: config.clone(),
         device: device.clone(),
+        ahead: Vec::new(),
+        frozen: None,
     };
-    let history = train(&mut learner, request.train.items.len(), &training, run, progress)?;
+    let history = train(&mut learner, pictures, &training, run, progress)?;
     ModelFolder::write_config(run, FAMILY, &config)?;
     learner.network.save(run.path(), "model", false)?;
     let model = Model::new(config, learner.network.evaluated(), device);
@@ -73,51 +91,80 @@ pub fn train_model(
 
 struct Classifier<'a> {
     network: Trained<EfficientNet>,
-    train: &'a Labelled,
+    train: Arc<Labelled>,
     valid: &'a Labelled,
-    label_smoothing: f64,
-    mixup: f64,
-    class_weights: Option<Vec<f32>>,
+    settings: Settings,
+    /// Steps in which only the classifier learns.
+    frozen_steps: u64,
     config: Config,
     device: Device,
+    /// The pictures of this step and the one to come, by their seeds, while they are made.
+    ahead: Vec<(u64, JoinHandle<Vec<f32>>)>,
+    /// What gives the features while only the classifier learns.
+    frozen: Option<Engine>,
+}
+
+/// What the network sees of pictures, one after the other: augmented by a seed, or as they are.
+fn values(
+    of: &Labelled,
+    rows: &[usize],
+    to: &Preprocessing,
+    augmentation: Option<(&Augmentation, u64)>,
+) -> Vec<f32> {
+    let values = |row: &usize| {
+        let picture = of.items[*row].picture();
+        match augmentation {
+            Some((augmentation, seed)) => {
+                let own = seed ^ (*row as u64).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+                augmentation.values(&picture, to, &mut StdRng::seed_from_u64(own))
+            }
+            None => to.values(&to.square(&picture)),
+        }
+    };
+    rows.par_iter().map(values).collect::<Vec<Vec<f32>>>().concat()
+}
+
+/// A parameter's share of the rate: the head and the classifier have the whole, and each block a part of that of the block after it.
+fn rate_of(path: &str, blocks: usize, decay: f64) -> f64 {
+    let below = match path.split('.').collect::<Vec<_>>()[..] {
+        ["stem", ..] => blocks + 1,
+        ["blocks", number, ..] => blocks - number.parse().unwrap_or(0),
+        _ => 0,
+    };
+    decay.powi(below as i32)
 }
 
 impl Classifier<'_> {
-    /// Pictures as the network sees them, and their classes as one of many.
-    fn batch(
-        &self,
-        of: &Labelled,
-        rows: &[usize],
-        augmentation: Option<&Augmentation>,
-        seed: u64,
-        device: &Device,
-    ) -> (Tensor<4>, Tensor<2>) {
-        let to = &self.config.preprocessing;
-        let values = |row: &usize| {
-            let picture = of.items[*row].picture();
-            match augmentation {
-                Some(augmentation) => {
-                    let own = seed ^ (*row as u64).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-                    augmentation.values(&picture, to, &mut StdRng::seed_from_u64(own))
-                }
-                None => to.values(&to.square(&picture)),
-            }
-        };
-        let values: Vec<Vec<f32>> = rows.par_iter().map(values).collect();
+    /// Pictures as the network sees them: `[rows, 3, size, size]`.
+    fn images(&self, values: Vec<f32>, device: &Device) -> Tensor<4> {
+        let size = self.config.preprocessing.size;
+        let count = values.len() / (3 * size * size);
+        Tensor::from_data(TensorData::new(values, [count, 3, size, size]), device)
+    }
+
+    /// Classes as one of many: `[rows, classes]`.
+    fn targets(&self, of: &Labelled, rows: &[usize], device: &Device) -> Tensor<2> {
         let classes = self.config.classes.len();
         let mut targets = vec![0.0_f32; rows.len() * classes];
         rows.iter().enumerate().for_each(|(at, row)| targets[at * classes + of.items[*row].class] = 1.0);
-        let shape = [rows.len(), 3, to.size, to.size];
-        (
-            Tensor::from_data(TensorData::new(values.concat(), shape), device),
-            Tensor::from_data(TensorData::new(targets, [rows.len(), classes]), device),
-        )
+        Tensor::from_data(TensorData::new(targets, [rows.len(), classes]), device)
+    }
+
+    /// The logits of a step, of which all or only the classifier's weights have gradients.
+    fn logits(&mut self, x: Tensor<4>, context: StepContext) -> Tensor<2> {
+        if context.step > self.frozen_steps {
+            self.frozen = None;
+            return self.network.module().forward(x, Some(context.seed));
+        }
+        let engine = self.frozen.get_or_insert_with(|| Engine::new(self.network.module()));
+        let features = Tensor::from_inner(engine.features(x.inner()));
+        self.network.module().classifier.forward(features)
     }
 
     /// `-sum t ln p` of each picture, weighted by its class: `[pictures, 1]`.
     fn cross_entropy(&self, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<2> {
         let each = targets.clone() * log_softmax(logits).neg();
-        match &self.class_weights {
+        match &self.settings.class_weights {
             Some(weights) => {
                 let weights = Tensor::<1>::from_floats(weights.as_slice(), &each.device());
                 (each * weights.unsqueeze()).sum_dim(1)
@@ -130,24 +177,40 @@ impl Classifier<'_> {
 impl Learner for Classifier<'_> {
     fn step(&mut self, rows: &[usize], context: StepContext) -> Terms {
         let device = self.device.clone().autodiff();
-        device.seed(context.seed);
-        let augmentation = self.config.augmentation;
-        let (mut x, mut targets) = self.batch(self.train, rows, augmentation.as_ref(), context.seed, &device);
-        if self.mixup > 0.0 {
+        let begun = self.ahead.iter().position(|(seed, _)| *seed == context.seed);
+        let made = begun.and_then(|at| self.ahead.swap_remove(at).1.join().ok());
+        let values = made.unwrap_or_else(|| {
+            let augmentation = self.config.augmentation.as_ref().map(|how| (how, context.seed));
+            values(&self.train, rows, &self.config.preprocessing, augmentation)
+        });
+        let mut x = self.images(values, &device);
+        let mut targets = self.targets(&self.train, rows, &device);
+        let mut rng = StdRng::seed_from_u64(context.seed);
+        let Settings { label_smoothing, mixup, cutmix, .. } = self.settings;
+        if cutmix > 0.0 && rng.random_bool(cutmix) {
+            (x, targets) = cut_mix(x, targets, &mut rng);
+        } else if mixup > 0.0 {
             // Uniform shares: a beta distribution with both parameters one, held to `mixup` of the other picture.
-            let mut rng = StdRng::seed_from_u64(context.seed);
-            let share = 1.0 - self.mixup * rng.random::<f64>() * 0.5;
+            let share = 1.0 - mixup * rng.random::<f64>() * 0.5;
             (x, targets) = mix(x, targets, share);
         }
         let classes = self.config.classes.len() as f64;
-        let smooth = targets * (1.0 - self.label_smoothing) + self.label_smoothing / classes;
-        let logits = self.network.module().forward(x, Some(context.seed));
+        let smooth = targets * (1.0 - label_smoothing) + label_smoothing / classes;
+        let logits = self.logits(x, context);
         let loss = self.cross_entropy(logits, smooth).mean();
         let value = f64::from(loss.clone().into_scalar::<f32>());
         if value.is_finite() {
-            self.network.descend(&loss, context.rate);
+            let (blocks, decay) = (self.network.module().blocks.len(), self.settings.layer_decay);
+            self.network.descend_each(&loss, &|path| context.rate * rate_of(path, blocks, decay));
         }
         vec![("loss", value)]
+    }
+
+    fn upcoming(&mut self, rows: &[usize], seed: u64) {
+        let (pictures, rows) = (Arc::clone(&self.train), rows.to_vec());
+        let (to, augmentation) = (self.config.preprocessing, self.config.augmentation);
+        let make = move || values(&pictures, &rows, &to, augmentation.as_ref().map(|how| (how, seed)));
+        self.ahead.push((seed, spawn(make)));
     }
 
     fn validate(&mut self) -> Terms {
@@ -158,8 +221,9 @@ impl Learner for Classifier<'_> {
         let rows: Vec<usize> = (0..self.valid.items.len()).collect();
         let (mut loss, mut right) = (0.0, 0.0);
         for rows in rows.chunks(64) {
-            let (x, targets) = self.batch(self.valid, rows, None, 0, &self.device);
-            let logits = engine.logits(x);
+            let values = values(self.valid, rows, &self.config.preprocessing, None);
+            let targets = self.targets(self.valid, rows, &self.device);
+            let logits = engine.logits(self.images(values, &self.device));
             let best = logits.clone().argmax(1);
             right += f64::from(targets.clone().gather(1, best).sum().into_scalar::<f32>());
             let each = targets * log_softmax(logits).neg();

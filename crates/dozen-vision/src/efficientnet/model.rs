@@ -89,6 +89,24 @@ impl Model {
         rows
     }
 
+    /// What the classifier sees of each picture, one row after the other: the means of the last convolution's channels.
+    pub fn features(&self, pictures: &[Picture]) -> Vec<Vec<f32>> {
+        let rows = |batch: &[Picture]| {
+            let features = self.engine.features(self.inputs(batch));
+            let columns = features.dims()[1];
+            let values: Vec<f32> = features.into_data().iter::<f32>().collect();
+            values.chunks_exact(columns).map(<[f32]>::to_vec).collect::<Vec<_>>()
+        };
+        pictures.chunks(BATCH).flat_map(rows).collect()
+    }
+
+    /// The probability of a class for each image of `[images, 3, size, size]`.
+    pub(super) fn probability(&self, x: Tensor<4>, class: usize) -> Vec<f32> {
+        let all = softmax(self.engine.logits(x));
+        let rows = all.dims()[0];
+        all.slice([0..rows, class..class + 1]).into_data().iter::<f32>().collect()
+    }
+
     /// The largest difference of the network's logits for an `input`, `[images, 3, height, width]`, from those given.
     pub fn logits_difference(&self, input: TensorData, logits: &TensorData) -> f64 {
         let found = self.engine.logits(Tensor::from_data(input, &self.device)).into_data();

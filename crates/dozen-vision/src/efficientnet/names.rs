@@ -1,6 +1,6 @@
 //! How others name the tensors of the same network, and in which order they keep their values.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
@@ -8,9 +8,7 @@ use dozen_nn::Error;
 use serde::{Deserialize, Serialize};
 
 use super::{EfficientNet, VariantConfig};
-
-/// Tensors by their names.
-pub type Tensors = HashMap<String, TensorData>;
+use crate::weights::Tensors;
 
 /// Whose names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -320,6 +318,8 @@ pub fn export(network: &EfficientNet, naming: Naming) -> Vec<(String, TensorData
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use burn::tensor::Device;
 
     use super::super::{Numerics, Scaling};

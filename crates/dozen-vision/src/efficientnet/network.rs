@@ -2,11 +2,12 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use dozen_kernels::{Dropout, Prefix, dropout, global_mean};
+use dozen_kernels::{Activation, Dropout, Prefix, dropout, global_mean};
 use dozen_nn::PrefixLinear;
 
-use super::block::{Block, Shape, Unit};
+use super::block::Block;
 use super::{Numerics, VariantConfig};
+use crate::unit::{Shape, Unit};
 
 /// An EfficientNet: `[batch, 3, height, width]` to `[batch, classes]`.
 #[derive(Module, Debug)]
@@ -33,7 +34,8 @@ impl EfficientNet {
             taps: 3,
             stride: config.stem_stride,
             groups: 1,
-            active: true,
+            dilation: 1,
+            activation: Some(Activation::Silu),
             same: config.numerics == Numerics::Tf,
             norm: config.norm(),
         };
@@ -69,16 +71,31 @@ impl EfficientNet {
     /// Logits: `[batch, 3, height, width]` to `[batch, classes]`. In training batch normalisation goes by the batch, blocks are left out, and features
     /// dropped, by the device's random numbers and the seed.
     pub fn forward(&self, x: Tensor<4>, training: Option<u64>) -> Tensor<2> {
-        let is_training = training.is_some();
-        let mut x = self.stem.forward(x, is_training);
-        for block in &self.blocks {
-            x = block.forward(x, is_training);
-        }
-        let mut means = global_mean(self.head.forward(x, is_training));
+        let mut means = self.pooled(x, training.is_some());
         if let Some(seed) = training {
             means = dropout(means, Dropout { probability: self.config.scaling.dropout, seed });
         }
         self.classifier.forward(means)
+    }
+
+    /// The means of the last convolution's channels in evaluation: `[batch, channels]`.
+    pub fn means(&self, x: Tensor<4>) -> Tensor<2> {
+        self.pooled(x, false)
+    }
+
+    /// What the last convolution gives in evaluation: `[batch, channels, height, width]`.
+    pub fn maps(&self, x: Tensor<4>) -> Tensor<4> {
+        self.head.forward(self.body(x, false), false)
+    }
+
+    fn pooled(&self, x: Tensor<4>, training: bool) -> Tensor<2> {
+        global_mean(self.head.forward(self.body(x, training), training))
+    }
+
+    /// What the last block gives.
+    fn body(&self, x: Tensor<4>, training: bool) -> Tensor<4> {
+        let stem = self.stem.forward(x, training);
+        self.blocks.iter().fold(stem, |x, block| block.forward(x, training))
     }
 
     /// The last output of each scale: strides 2, 4, 8, 16 and 32, as a detector's backbone gives them.

@@ -169,6 +169,25 @@ fn erase(values: &mut [f32], size: usize, rng: &mut StdRng) {
     }
 }
 
+/// CutMix (Yun et al. 2019): a rectangle of each picture of a batch becomes that of the batch turned round, its area a uniform share, and the targets are mixed by what is left.
+pub fn cut_mix(x: Tensor<4>, targets: Tensor<2>, rng: &mut StdRng) -> (Tensor<4>, Tensor<2>) {
+    let [batch, channels, height, width] = x.dims();
+    let side = (1.0 - rng.random::<f64>()).sqrt();
+    let span = |length: usize, rng: &mut StdRng| {
+        let (half, middle) = (length as f64 * side / 2.0, rng.random_range(0..length) as f64);
+        (middle - half).round().max(0.0) as usize..((middle + half).round() as usize).min(length)
+    };
+    let (lines, columns) = (span(height, rng), span(width, rng));
+    if lines.is_empty() || columns.is_empty() {
+        return (x, targets);
+    }
+    let share = 1.0 - (lines.len() * columns.len()) as f64 / (height * width) as f64;
+    let part = [0..batch, 0..channels, lines, columns];
+    let other = x.clone().slice(part.clone()).flip([0]);
+    let turned = targets.clone().flip([0]);
+    (x.slice_assign(part, other), targets * share + turned * (1.0 - share))
+}
+
 /// Mixup (Zhang et al. 2018): a batch mixed with itself turned round, `share x + (1 - share) x'`, and the same of its targets, one of many.
 pub fn mix(x: Tensor<4>, targets: Tensor<2>, share: f64) -> (Tensor<4>, Tensor<2>) {
     let (x2, targets2) = (x.clone().flip([0]), targets.clone().flip([0]));

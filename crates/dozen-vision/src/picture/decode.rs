@@ -4,7 +4,9 @@ use std::io::Cursor;
 use std::path::Path;
 
 use dozen_nn::Error;
-use image::{DynamicImage, ImageDecoder, ImageReader, metadata::Orientation};
+use image::codecs::png::PngEncoder;
+use image::metadata::Orientation;
+use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageReader};
 
 /// Eight bits of red, green and blue a pixel, line by line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +59,16 @@ impl Picture {
         let picture = decoded.to_rgb8();
         let (width, height) = (picture.width() as usize, picture.height() as usize);
         Ok(Self { width, height, pixels: picture.into_raw() })
+    }
+
+    /// The bytes of a PNG file.
+    pub fn png(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let encoder = PngEncoder::new(&mut bytes);
+        let (width, height) = (self.width as u32, self.height as u32);
+        let written = encoder.write_image(&self.pixels, width, height, ExtendedColorType::Rgb8);
+        written.expect("three bytes for each pixel, written to memory");
+        bytes
     }
 
     /// The picture's mirror image.

@@ -12,7 +12,7 @@ mod decode;
 mod preprocess;
 mod resize;
 
-pub use augment::{Augmentation, mix};
+pub use augment::{Augmentation, cut_mix, mix};
 pub use decode::Picture;
 pub use preprocess::{Preprocessing, Resized};
 pub use resize::{Filter, resize};

@@ -43,6 +43,16 @@ impl Preprocessing {
         }
     }
 
+    /// The same for squares of another size.
+    #[must_use]
+    pub fn of_size(self, size: usize) -> Self {
+        let resized = match self.resized {
+            Resized::Centre(scale) => Resized::Centre(scale * size / self.size),
+            Resized::Squash => Resized::Squash,
+        };
+        Self { size, resized, ..self }
+    }
+
     /// The square that the network sees.
     pub fn square(&self, picture: &Picture) -> Picture {
         let whole = [0.0, 0.0, picture.width as f64, picture.height as f64];

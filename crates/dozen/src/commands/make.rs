@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use dozen::data::make::GraphKind;
 use dozen::data::{DataError, Made, make, write_table};
+use dozen::vision::made;
 use serde_json::json;
 
 use crate::args::Context;
@@ -37,10 +38,13 @@ pub(crate) struct Arguments {
     /// Stems of words, for text
     #[arg(long, default_value_t = 200, value_name = "N")]
     stems: usize,
+    /// Sides of the pictures in pixels, for shapes
+    #[arg(long, default_value_t = 48, value_name = "N")]
+    image_size: usize,
     /// Share of cells to leave out at random, for tables
     #[arg(long, default_value_t = 0.0, value_name = "F")]
     missing: f64,
-    /// The file to write: .csv, .tsv, .parquet or .npy; text for text, reber and tagged
+    /// The file to write: .csv, .tsv, .parquet or .npy; text for text, reber and tagged; a folder for shapes
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
@@ -73,6 +77,8 @@ enum Kind {
     Tagged,
     /// Two noisy waves, for forecasts
     Series,
+    /// Pictures of eight shapes, a folder for each; --out is a folder
+    Shapes,
     /// Sentences of a made language; files of its analogies and likenesses are written beside it
     Text,
 }
@@ -108,6 +114,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     let seed = context.seed();
     let Made { table, truth } = match kind {
         Kind::Text => return text(arguments, context),
+        Kind::Shapes => return shapes(arguments, context),
         Kind::Reber => {
             let made = make::reber(*rows, seed);
             return plain(arguments, &made.text, Some(made.nats_per_character), context);
@@ -139,6 +146,26 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         lines.push(format!("{}: {value:.6} exactly", name.replace('_', " ")));
     }
     Results::new(json).lines(lines).print(context.json());
+    Ok(())
+}
+
+/// Writes pictures into a folder for each class.
+fn shapes(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
+    let Arguments { rows, image_size, out, .. } = arguments;
+    if !(8..=4096).contains(image_size) {
+        return Err(Failure::request("--image-size lies between 8 and 4096"));
+    }
+    for kind in made::SHAPES {
+        let folder = out.join(kind);
+        std::fs::create_dir_all(&folder).map_err(|error| DataError::write(&folder, error))?;
+    }
+    for (number, (kind, picture)) in made::shapes(*rows, *image_size, context.seed()).iter().enumerate() {
+        let file = out.join(made::SHAPES[*kind]).join(format!("{number:05}.png"));
+        std::fs::write(&file, picture.png()).map_err(|error| DataError::write(&file, error))?;
+    }
+    let json = json!({ "images": rows, "classes": made::SHAPES, "out": out.display().to_string() });
+    let line = format!("{rows} pictures of {} shapes in {}", made::SHAPES.len(), out.display());
+    Results::new(json).line(line).print(context.json());
     Ok(())
 }
 

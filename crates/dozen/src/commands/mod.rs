@@ -3,6 +3,7 @@
 pub(crate) mod autoregressive;
 pub(crate) mod compare;
 pub(crate) mod completions;
+pub(crate) mod detector;
 pub(crate) mod efficientnet;
 pub(crate) mod flow;
 pub(crate) mod gan;

@@ -1,6 +1,5 @@
 //! `dozen efficientnet import` and `export`.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -8,10 +7,9 @@ use clap::{Args, ValueEnum};
 use dozen::data::Fingerprint;
 use dozen::nn::{ModelFolder, RunFolder, load_weights, read_tensors, write_tensors};
 use dozen::vision::efficientnet::{
-    Config, EfficientNet, FAMILY, Model, Naming, Numerics, Scaling, VariantConfig, export as export_tensors,
-    import as import_tensors,
+    Config, EfficientNet, FAMILY, Model, Naming, Numerics, Scaling, Source, VariantConfig,
+    export as export_tensors, import as import_tensors, onnx,
 };
-use dozen::vision::picture::Preprocessing;
 use serde_json::json;
 
 use super::scale::number;
@@ -20,18 +18,19 @@ use crate::output::{Failure, Results};
 
 #[derive(Args, Debug)]
 pub(crate) struct Import {
-    /// A safetensors file with the names of timm, torchvision or Keras
-    weights: PathBuf,
-    /// Which network, b0 to b7
+    /// Weights with the names of timm, torchvision or Keras: a safetensors file, PyTorch's .pth, Keras' .h5, or hf:OWNER/NAME of the Hugging Face Hub
+    #[arg(value_name = "FILE|hf:NAME")]
+    weights: String,
+    /// Which network, b0 to b7 [default: what a timm config.json beside the weights says]
     #[arg(long, value_name = "B")]
-    variant: String,
-    /// Whose numerics the weights were trained with [default: torchvision with its names, tf with Keras', else timm]
+    variant: Option<String>,
+    /// Whose numerics the weights were trained with [default: what config.json says, torchvision with its names, tf with Keras', else timm]
     #[arg(long, value_enum, value_name = "WHOSE")]
     numerics: Option<NumericsFlag>,
     /// A file with the names of the classes, one a line [default: class_0 and so on]
     #[arg(long, value_name = "FILE")]
     classes: Option<PathBuf>,
-    /// Sides of the pictures in pixels [default: the variant's]
+    /// Sides of the pictures in pixels [default: those that the weights were published with]
     #[arg(long, value_name = "N")]
     image_size: Option<usize>,
     /// A safetensors file with `input` and `logits`: prints the largest difference of the imported network's logits
@@ -46,10 +45,10 @@ pub(crate) struct Import {
 pub(crate) struct Export {
     /// A model folder
     model: PathBuf,
-    /// Whose names
-    #[arg(long, value_enum, value_name = "WHOSE")]
-    to: NamingFlag,
-    /// The safetensors file to write
+    /// Whose names in a safetensors file, or an ONNX graph
+    #[arg(long, value_enum, value_name = "FORM")]
+    to: Form,
+    /// The file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
@@ -65,10 +64,11 @@ pub(super) enum NumericsFlag {
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy)]
-enum NamingFlag {
+enum Form {
     Timm,
     Torchvision,
     Keras,
+    Onnx,
 }
 
 impl From<NumericsFlag> for Numerics {
@@ -79,16 +79,6 @@ impl From<NumericsFlag> for Numerics {
             NumericsFlag::Torchvision => Self::Torchvision,
         }
     }
-}
-
-/// How many classes a file's classifier tells.
-fn classes_of(tensors: &HashMap<String, dozen::vision::TensorData>, naming: Naming) -> Option<usize> {
-    let bias = match naming {
-        Naming::Timm => "classifier.bias",
-        Naming::Torchvision => "classifier.1.bias",
-        Naming::Keras => "predictions/bias",
-    };
-    tensors.get(bias).map(|data| data.shape().to_vec().iter().product())
 }
 
 /// Names of classes, one a line.
@@ -110,34 +100,33 @@ fn names(file: Option<&Path>, count: usize) -> Result<Vec<String>, Failure> {
 pub(super) fn import(arguments: &Import, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
     let device = context.device()?;
-    let file = &arguments.weights;
-    let tensors = read_tensors(file)?;
-    let naming = Naming::of(tensors.keys().map(String::as_str)).ok_or_else(|| {
-        Failure::request(format!(
-            "`{}` has neither timm's `conv_stem.weight` nor torchvision's `features.0.0.weight` nor Keras' `stem_conv`",
-            file.display()
-        ))
-    })?;
-    let numerics = arguments.numerics.map_or(
-        match naming {
-            Naming::Timm => Numerics::Timm,
-            Naming::Torchvision => Numerics::Torchvision,
-            Naming::Keras => Numerics::Tf,
-        },
-        Numerics::from,
-    );
-    let scaling = Scaling::of_variant(number(&arguments.variant)?)?;
-    let classes = classes_of(&tensors, naming).unwrap_or(1000);
+    let source = Source::open(&arguments.weights)?;
+    let variant = match (&arguments.variant, source.variant) {
+        (Some(given), _) => number(given)?,
+        (None, Some(told)) => told,
+        (None, None) => {
+            return Err(Failure::request(
+                "which network the weights are of is not told beside them; say --variant b0",
+            ));
+        }
+    };
+    let numerics = arguments.numerics.map_or(source.numerics, Numerics::from);
+    let scaling = Scaling::of_variant(variant)?;
+    let classes = source.classes().unwrap_or(1000);
     let model = VariantConfig { scaling, numerics, classes, stem_stride: 2, drop_path: 0.0 };
     let network = EfficientNet::new(&model, &device);
-    let own = import_tensors(&network, &tensors, naming)?;
+    let own = import_tensors(&network, &source.tensors, source.naming)?;
+    let mut preprocessing = source.preprocessing(variant);
+    if let Some(size) = arguments.image_size {
+        preprocessing = preprocessing.of_size(size);
+    }
     let config = Config {
         model,
         classes: names(arguments.classes.as_deref(), classes)?,
-        preprocessing: Preprocessing::imagenet(arguments.image_size.unwrap_or(scaling.resolution)),
+        preprocessing,
         augmentation: None,
         training: None,
-        data: vec![Fingerprint::of(&file.display().to_string())?],
+        data: vec![Fingerprint::of(&source.path.display().to_string())?],
     };
     let run = RunFolder::begin(&arguments.out)?;
     ModelFolder::write_config(&run, FAMILY, &config)?;
@@ -185,15 +174,29 @@ fn verified(model: &Model, file: &Path) -> Result<f64, Failure> {
 pub(super) fn export(arguments: &Export, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
     let model = Model::open(&arguments.model, &context.device()?)?;
-    let naming = match arguments.to {
-        NamingFlag::Timm => Naming::Timm,
-        NamingFlag::Torchvision => Naming::Torchvision,
-        NamingFlag::Keras => Naming::Keras,
+    let out = &arguments.out;
+    let of = |naming: Naming| export_tensors(model.network(), naming);
+    let tensors = match arguments.to {
+        Form::Timm => of(Naming::Timm),
+        Form::Torchvision => of(Naming::Torchvision),
+        Form::Keras => of(Naming::Keras),
+        Form::Onnx => {
+            let bytes = onnx(model.network(), model.config().preprocessing.size);
+            std::fs::write(out, bytes)
+                .map_err(|error| Failure::request(format!("cannot write `{}`: {error}", out.display())))?;
+            Vec::new()
+        }
     };
-    let tensors = export_tensors(model.network(), naming);
-    write_tensors(&arguments.out, &tensors)?;
-    let out = arguments.out.display().to_string();
+    if !tensors.is_empty() {
+        write_tensors(out, &tensors)?;
+    }
+    let out = out.display().to_string();
     let json = json!({ "tensors": tensors.len(), "out": out, "seconds": started.elapsed().as_secs_f64() });
-    Results::new(json).line(format!("{} tensors in {out}", tensors.len())).print(context.json());
+    let line = if tensors.is_empty() {
+        format!("the graph is in {out}")
+    } else {
+        format!("{} tensors in {out}", tensors.len())
+    };
+    Results::new(json).line(line).print(context.json());
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! `dozen efficientnet ...`.
 
 mod apply;
+mod benchmark;
 mod convert;
+mod explain;
 mod scale;
 mod train;
 
@@ -19,10 +21,14 @@ pub(crate) enum Command {
     Eval(apply::Eval),
     /// The likeliest classes of pictures
     Predict(apply::Predict),
+    /// Where the network looks in a picture
+    Explain(explain::Explain),
     /// Weights of timm, torchvision or Keras as a model folder
     Import(convert::Import),
-    /// A model's weights under the names of timm, torchvision or Keras
+    /// A model's weights under the names of timm, torchvision or Keras, or as an ONNX graph
     Export(convert::Export),
+    /// How long a network takes on this machine, and each of its layers
+    Benchmark(benchmark::Benchmark),
     /// What a scaled network is made of and costs, before it is built
     Scale(scale::Scale),
 }
@@ -32,8 +38,10 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Train(arguments) => train::run(&arguments, context),
         Command::Eval(arguments) => apply::eval(&arguments, context),
         Command::Predict(arguments) => apply::predict(&arguments, context),
+        Command::Explain(arguments) => explain::run(&arguments, context),
         Command::Import(arguments) => convert::import(&arguments, context),
         Command::Export(arguments) => convert::export(&arguments, context),
+        Command::Benchmark(arguments) => benchmark::run(&arguments, context),
         Command::Scale(arguments) => scale::run(&arguments, context),
     }
 }

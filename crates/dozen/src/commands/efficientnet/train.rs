@@ -1,14 +1,15 @@
 //! `dozen efficientnet train`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
 use dozen::data::{Fingerprint, split_rows};
-use dozen::nn::{RunFolder, load_weights, read_tensors};
+use dozen::nn::{RunFolder, load_weights};
 use dozen::report::{LinePlot, PictureGrid, Report, Table};
 use dozen::vision::efficientnet::{
-    Config, EfficientNet, Evaluation, Model, Naming, Scaling, TrainRequest, VariantConfig, evaluate,
-    import_features, train_model,
+    Config, EfficientNet, Evaluation, Model, Numerics, Scaling, Settings, Source, TrainRequest,
+    VariantConfig, evaluate, import_features, train_model,
 };
 use dozen::vision::labelled::Labelled;
 use dozen::vision::picture::{Augmentation, Preprocessing, Resized};
@@ -47,12 +48,18 @@ struct Network {
     /// Which network, b0 to b7
     #[arg(long, default_value = "b0", value_name = "B")]
     variant: String,
-    /// Weights to begin at: a safetensors file with the names of timm, torchvision or Keras, or none
-    #[arg(long, default_value = "none", value_name = "FILE|none")]
+    /// Weights to begin at, as for `import`, or none
+    #[arg(long, default_value = "none", value_name = "FILE|hf:NAME|none")]
     weights: String,
-    /// Whose numerics
-    #[arg(long, value_enum, default_value = "timm", value_name = "WHOSE")]
-    numerics: NumericsFlag,
+    /// Whose numerics [default: those of the weights, else timm]
+    #[arg(long, value_enum, value_name = "WHOSE")]
+    numerics: Option<NumericsFlag>,
+    /// Epochs at the start in which only the classifier learns
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    freeze: u64,
+    /// The rate of each block over that of the block after it
+    #[arg(long, default_value_t = 1.0, value_name = "F")]
+    layer_decay: f64,
     /// Pixels between the outputs of the first convolution; 1 for small images
     #[arg(long, default_value_t = 2, value_name = "N")]
     stem_stride: usize,
@@ -97,6 +104,9 @@ struct Pictures {
     /// How much pictures are mixed
     #[arg(long, default_value_t = 0.0, value_name = "F")]
     mixup: f64,
+    /// Probability that the pictures of a step get a rectangle of each other instead
+    #[arg(long, default_value_t = 0.0, value_name = "P")]
+    cutmix: f64,
 }
 
 pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
@@ -129,9 +139,14 @@ impl Train {
             return Err(Failure::request("--operations takes two numbers, as in --operations 2,9"));
         };
         let unit = |value: f64| (0.0..=1.0).contains(&value);
-        if !unit(pictures.crop) || !unit(pictures.erase) || !unit(pictures.mixup) || strength > 10 {
+        if !unit(pictures.crop)
+            || !unit(pictures.erase)
+            || !unit(pictures.mixup)
+            || !unit(pictures.cutmix)
+            || strength > 10
+        {
             return Err(Failure::request(
-                "--crop, --erase and --mixup lie in [0, 1], the strength of --operations in 0 to 10",
+                "--crop, --erase, --mixup and --cutmix lie in [0, 1], the strength of --operations in 0 to 10",
             ));
         }
         Ok(Augmentation {
@@ -151,32 +166,42 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
     let schedule = training.config(context.seed())?;
     let augmentation = arguments.augmentation()?;
     let (pictures, valid) = arguments.read(context)?;
-    let mut scaling = Scaling::of_variant(number(&settings.variant)?)?;
+    let variant = number(&settings.variant)?;
+    let mut scaling = Scaling::of_variant(variant)?;
     scaling.dropout = settings.dropout.unwrap_or(scaling.dropout);
+    let source = match settings.weights.as_str() {
+        "none" => None,
+        name => Some(Source::open(name)?),
+    };
+    let numerics = settings.numerics.map(Numerics::from).or(source.as_ref().map(|source| source.numerics));
     let model = VariantConfig {
         scaling,
-        numerics: settings.numerics.into(),
+        numerics: numerics.unwrap_or(Numerics::Timm),
         classes: pictures.classes.len(),
         stem_stride: settings.stem_stride,
         drop_path: settings.drop_path,
     };
     model.validate()?;
-    let size = arguments.pictures.image_size.unwrap_or(scaling.resolution);
-    let mut preprocessing = Preprocessing::imagenet(size);
+    let published = source.as_ref().map(|source| source.preprocessing(variant));
+    let mut preprocessing = published.unwrap_or_else(|| Preprocessing::imagenet(scaling.resolution));
+    preprocessing = preprocessing.of_size(arguments.pictures.image_size.unwrap_or(preprocessing.size));
     if arguments.pictures.squash {
         preprocessing.resized = Resized::Squash;
     } else if arguments.pictures.shift > 0 {
-        preprocessing.resized = Resized::Centre(size);
+        preprocessing.resized = Resized::Centre(preprocessing.size);
+    }
+    if !(0.0..=1.0).contains(&settings.layer_decay) {
+        return Err(Failure::request("--layer-decay lies in [0, 1]"));
     }
     device.seed(context.seed());
     let network = EfficientNet::new(&model, &device.clone().autodiff());
     let run = training.run_folder(context, resumed)?;
     let mut data: Vec<Fingerprint> = Vec::new();
-    let network = match settings.weights.as_str() {
-        "none" => network,
-        file => {
-            data.push(Fingerprint::of(file)?);
-            begun(network, file, &run)?
+    let network = match source {
+        None => network,
+        Some(source) => {
+            data.push(Fingerprint::of(&source.path.display().to_string())?);
+            begun(network, source, &run)?
         }
     };
     let config = Config {
@@ -187,17 +212,24 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
         training: Some(schedule),
         data,
     };
+    let skipped = pictures.left_out.len() + valid.left_out.len();
+    let pictures = Arc::new(pictures);
     let request = TrainRequest {
         config,
         network,
-        train: &pictures,
+        train: Arc::clone(&pictures),
         valid: &valid,
         optimizer: training.optimizer(),
         clip_norm: training.clip_norm,
         ema: training.ema,
-        label_smoothing: settings.label_smoothing,
-        mixup: arguments.pictures.mixup,
-        class_weights: settings.balance.then(|| balance(&pictures)),
+        settings: Settings {
+            label_smoothing: settings.label_smoothing,
+            mixup: arguments.pictures.mixup,
+            cutmix: arguments.pictures.cutmix,
+            class_weights: settings.balance.then(|| balance(&pictures)),
+            frozen_epochs: settings.freeze,
+            layer_decay: settings.layer_decay,
+        },
     };
     let (model, history) = train_model(request, &run, &device, context.progress())?;
     let found = evaluate(&model, &valid)?;
@@ -213,7 +245,7 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
         "best_epoch": history.best_epoch,
         "valid_top1": found.top1,
         "valid_log_loss": found.log_loss,
-        "skipped": pictures.left_out.len() + valid.left_out.len(),
+        "skipped": skipped,
         "images_per_second": (history.epochs.len() * pictures.items.len()) as f64 / history.seconds,
         "out": out,
         "seconds": started.elapsed().as_secs_f64(),
@@ -240,12 +272,8 @@ fn balance(pictures: &Labelled) -> Vec<f32> {
 }
 
 /// A network with the weights of a file, but for a classifier of other classes.
-fn begun(network: EfficientNet, file: &str, run: &RunFolder) -> Result<EfficientNet, Failure> {
-    let tensors = read_tensors(file.as_ref())?;
-    let naming = Naming::of(tensors.keys().map(String::as_str)).ok_or_else(|| {
-        Failure::request(format!("the names in `{file}` are neither timm's nor torchvision's nor Keras'"))
-    })?;
-    let own = import_features(&network, tensors, naming)?;
+fn begun(network: EfficientNet, source: Source, run: &RunFolder) -> Result<EfficientNet, Failure> {
+    let own = import_features(&network, source.tensors, source.naming)?;
     let begun = run.path().join("begun.safetensors");
     dozen::nn::write_tensors(&begun, &own)?;
     let network = load_weights(network, &begun)?;

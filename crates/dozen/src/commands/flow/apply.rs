@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use super::train::{CALIBRATION, in_words};
 use crate::args::Context;
-use crate::data::{ReadArguments, given, number_column, rows_of};
+use crate::data::{ReadArguments, given, number_column, rows_of, two_rows};
 use crate::output::{Failure, Results, print_table};
-use crate::pictures;
+use crate::pictures::{self, write_or_print};
 
 #[derive(Args, Debug)]
 pub(crate) struct OnData {
@@ -191,19 +191,11 @@ pub(super) fn decode(arguments: &ToTable, context: &Context) -> Result<(), Failu
 pub(super) fn interpolate(arguments: &Interpolate, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
     let (model, table) = arguments.on.open(context)?;
-    let [a, b] = arguments.rows[..] else {
-        return Err(Failure::request("--rows takes two rows, as in --rows 1,2"));
-    };
-    if let Some(row) = [a, b].into_iter().find(|row| !(1..=table.rows()).contains(row)) {
-        return Err(Failure::request(format!(
-            "there is no row {row}; the table has rows 1 to {}",
-            table.rows()
-        )));
-    }
+    let ends = two_rows(&arguments.rows, table.rows())?;
     if arguments.count < 2 {
         return Err(Failure::request("-n must be at least 2: both ends are among the rows"));
     }
-    let (cells, condition) = model.cells(&table.select(&[a - 1, b - 1]))?;
+    let (cells, condition) = model.cells(&table.select(&ends))?;
     let ends = model.encode(&cells, &condition);
     let share = |place: usize| place as f32 / (arguments.count - 1) as f32;
     let values = (0..arguments.count).flat_map(|place| {
@@ -214,15 +206,8 @@ pub(super) fn interpolate(arguments: &Interpolate, context: &Context) -> Result<
     let nearer: Vec<usize> = (0..arguments.count).map(|place| usize::from(share(place) > 0.5)).collect();
     let condition = if condition.columns() > 0 { condition.select(&nearer) } else { condition };
     let made = model.decode(&z, &condition)?;
-    let mut json = json!({ "rows": arguments.count, "seconds": started.elapsed().as_secs_f64() });
-    let Some(out) = &arguments.out else {
-        print_table(&made, json, context.json());
-        return Ok(());
-    };
-    let rows = write_table(out, [Ok(made)])?;
-    json["out"] = out.display().to_string().into();
-    Results::new(json).line(format!("{rows} rows in {}", out.display())).print(context.json());
-    Ok(())
+    let json = json!({ "rows": arguments.count, "seconds": started.elapsed().as_secs_f64() });
+    write_or_print(&made, None, arguments.out.as_deref(), json, context)
 }
 
 /// Says what was written.

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use dozen::data::{Matrix, Table, write_table};
+use dozen::data::{Column, ImageShape, Matrix, Table, write_table};
 use dozen::generative::gan::{Beside, Evaluation, Model, evaluate};
 use dozen::generative::vae;
-use dozen::nn::Error;
+use dozen::nn::{Error, ModelFolder};
+use dozen::vision::efficientnet;
+use dozen::vision::picture::Picture;
 use serde_json::{Value, json};
 
 use crate::args::Context;
@@ -50,7 +52,7 @@ pub(crate) struct Eval {
     /// Training rows: are samples nearer to them than held-out rows are?
     #[arg(long, value_name = "FILE")]
     train: Option<String>,
-    /// A `dozen vae` model of the same columns, between whose latents distances are measured
+    /// A model between whose features distances are measured: a `dozen vae` of the same columns, or of images a `dozen efficientnet`
     #[arg(long, value_name = "MODEL")]
     features: Option<PathBuf>,
 }
@@ -108,7 +110,9 @@ pub(super) fn eval(arguments: &Eval, context: &Context) -> Result<(), Failure> {
         .as_ref()
         .map(|file| arguments.on.read.read(file, context.seed(), text_columns(&model)))
         .transpose()?;
-    let space = arguments.features.as_deref().map(|folder| Latents::open(folder, context)).transpose()?;
+    let image = model.config().image;
+    let space =
+        arguments.features.as_deref().map(|folder| Features::open(folder, image, context)).transpose()?;
     let in_space = |cells: &Matrix| match &space {
         Some(space) => space.of(&model.config().columns.decode(cells)?),
         None => Ok(model.rows(cells)),
@@ -121,22 +125,59 @@ pub(super) fn eval(arguments: &Eval, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The latents of an autoencoder.
-struct Latents(vae::Model);
+/// What a model says of a row that is no class or column.
+enum Features {
+    /// The latents of an autoencoder.
+    Autoencoder(vae::Model),
+    /// What a classifier sees of an image before it tells the class.
+    Classifier(efficientnet::Model, ImageShape),
+}
 
-impl Latents {
-    fn open(folder: &Path, context: &Context) -> Result<Self, Failure> {
-        let model = vae::Model::open(folder, &context.device()?)?;
+impl Features {
+    fn open(folder: &Path, image: Option<ImageShape>, context: &Context) -> Result<Self, Failure> {
+        let device = context.device()?;
+        if ModelFolder::open(folder)?.family() == efficientnet::FAMILY {
+            let image = image.ok_or_else(|| {
+                Failure::request("--features takes a classifier of images only for a generator of images")
+            })?;
+            return Ok(Self::Classifier(efficientnet::Model::open(folder, &device)?, image));
+        }
+        let model = vae::Model::open(folder, &device)?;
         if !model.config().condition.columns.is_empty() {
             return Err(Failure::request("--features takes an autoencoder without a condition"));
         }
-        Ok(Self(model))
+        Ok(Self::Autoencoder(model))
     }
 
     fn of(&self, table: &Table) -> Result<Matrix, Error> {
-        let (cells, condition) = self.0.cells(table)?;
-        Ok(self.0.encode(&cells, &condition))
+        match self {
+            Self::Autoencoder(model) => {
+                let (cells, condition) = model.cells(table)?;
+                Ok(model.encode(&cells, &condition))
+            }
+            Self::Classifier(model, shape) => {
+                let level = |column: &Column, row: usize| column.values.number(row).unwrap_or(0.0);
+                let levels = |row: usize| -> Vec<f64> {
+                    table.columns().iter().map(|column| level(column, row)).collect()
+                };
+                let pictures: Vec<Picture> =
+                    (0..table.rows()).map(|row| picture(&levels(row), *shape)).collect();
+                let rows = model.features(&pictures);
+                let columns = rows.first().map_or(0, Vec::len);
+                Ok(Matrix::new(rows.concat(), columns))
+            }
+        }
     }
+}
+
+/// A row of levels from 0 to 255, a channel after the other, as a picture.
+fn picture(levels: &[f64], shape: ImageShape) -> Picture {
+    let places = shape.height * shape.width;
+    let channel = |channel: usize| if shape.channels == 3 { channel } else { 0 };
+    let level =
+        |place: usize, of: usize| levels[channel(of) * places + place].clamp(0.0, 255.0).round() as u8;
+    let pixels = (0..places).flat_map(|place| [0, 1, 2].map(|of| level(place, of))).collect();
+    Picture { width: shape.width, height: shape.height, pixels }
 }
 
 fn numbers(found: &Evaluation) -> Value {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::apply::{OnData, write_or_print};
 use crate::args::Context;
-use crate::data::{number_column, rows_of};
+use crate::data::{number_column, rows_of, two_rows};
 use crate::output::{Failure, Results};
 
 #[derive(Args, Debug)]
@@ -98,19 +98,11 @@ pub(super) fn decode(arguments: &Decode, context: &Context) -> Result<(), Failur
 pub(super) fn interpolate(arguments: &Interpolate, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
     let (model, table) = arguments.on.open(context)?;
-    let [a, b] = arguments.rows[..] else {
-        return Err(Failure::request("--rows takes two rows, as in --rows 1,2"));
-    };
-    if let Some(row) = [a, b].into_iter().find(|row| !(1..=table.rows()).contains(row)) {
-        return Err(Failure::request(format!(
-            "there is no row {row}; the table has rows 1 to {}",
-            table.rows()
-        )));
-    }
+    let ends = two_rows(&arguments.rows, table.rows())?;
     if arguments.count < 2 {
         return Err(Failure::request("-n must be at least 2: both ends are among the rows"));
     }
-    let (cells, condition) = model.cells(&table.select(&[a - 1, b - 1]))?;
+    let (cells, condition) = model.cells(&table.select(&ends))?;
     let ends = model.encode(&cells, &condition);
     let shares: Vec<f32> =
         (0..arguments.count).map(|place| place as f32 / (arguments.count - 1) as f32).collect();

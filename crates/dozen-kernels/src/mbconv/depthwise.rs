@@ -1,0 +1,267 @@
+//! The expansion and the depthwise convolution after it, a block of channels at a time, so that what the one writes is in the first caches when the other reads it.
+
+use std::cell::RefCell;
+
+use pulp::{Simd, WithSimd};
+
+use super::blocked::{BLOCK, Lanes};
+use super::pointwise::{Columns, Panel, Place, multiply};
+use super::swish::Swish;
+use crate::function::Function;
+use crate::real::architecture;
+use crate::vector::{Vectorized, lanes, load, values};
+
+/// The weights of a depthwise convolution, packed for inference.
+#[derive(Clone, Debug)]
+pub struct Depthwise {
+    pub(super) channels: usize,
+    pub(super) taps: usize,
+    pub(super) stride: usize,
+    /// `[block of channels][tap]`.
+    weights: Vec<Lanes>,
+    /// A block of channels each.
+    bias: Vec<Lanes>,
+}
+
+impl Depthwise {
+    /// Of `weights` as `[channel][tap line][tap column]`, and a bias for each channel.
+    ///
+    /// # Panics
+    /// When the weights are not as many as taps and channels.
+    pub fn new(weights: &[f32], bias: &[f32], taps: usize, stride: usize) -> Self {
+        let channels = bias.len();
+        assert_eq!(weights.len(), channels * taps * taps, "a weight for each tap of each channel");
+        let area = taps * taps;
+        let mut packed = vec![Lanes::ZERO; channels.div_ceil(BLOCK) * area];
+        for (channel, weights) in weights.chunks_exact(area).enumerate() {
+            let block = &mut packed[channel / BLOCK * area..][..area];
+            for (lanes, weight) in block.iter_mut().zip(weights) {
+                lanes.0[channel % BLOCK] = *weight;
+            }
+        }
+        Self {
+            channels,
+            taps,
+            stride,
+            weights: packed,
+            bias: bias.chunks(BLOCK).map(Lanes::from_slice).collect(),
+        }
+    }
+
+    /// Outputs along a side.
+    pub(super) fn outputs(&self, side: usize, padding: [usize; 2]) -> usize {
+        (side + padding[0] + padding[1]).saturating_sub(self.taps) / self.stride + 1
+    }
+}
+
+/// Bytes of expanded values that are kept at a time: a quarter of the second cache.
+const KEPT: usize = 1 << 17;
+
+/// Some lines of one block of channels.
+pub(super) struct Lines<'a> {
+    pub(super) depthwise: &'a Depthwise,
+    /// What is expanded, or taken as it is.
+    pub(super) x: &'a [Lanes],
+    pub(super) sides: [usize; 2],
+    /// Zeros before and after the lines, and before and after the columns.
+    pub(super) padding: [[usize; 2]; 2],
+    /// The expansion to this block.
+    pub(super) expand: Option<Panel<'a>>,
+    pub(super) block: usize,
+    /// The first line of outputs.
+    pub(super) first: usize,
+    pub(super) y: &'a mut [Lanes],
+}
+
+impl Lines<'_> {
+    /// Writes the outputs, and returns the sum of each channel over them.
+    pub(super) fn run(self) -> Lanes {
+        thread_local!(static KEPT_LINES: RefCell<Vec<Lanes>> = const { RefCell::new(Vec::new()) });
+        KEPT_LINES.with_borrow_mut(|kept| architecture().dispatch(Run { lines: self, kept }))
+    }
+}
+
+struct Run<'a, 'b> {
+    lines: Lines<'a>,
+    kept: &'b mut Vec<Lanes>,
+}
+
+impl WithSimd for Run<'_, '_> {
+    type Output = Lanes;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Lanes {
+        match lanes::<S, f32>() {
+            16 => self.bands::<S, 8, 1>(simd),
+            8 => self.bands::<S, 4, 2>(simd),
+            4 => self.bands::<S, 4, 4>(simd),
+            _ => self.bands::<S, 1, BLOCK>(simd),
+        }
+    }
+}
+
+impl Run<'_, '_> {
+    /// Bands of output lines: `M` outputs at a time in `V` vectors each.
+    #[inline(always)]
+    fn bands<S: Simd, const M: usize, const V: usize>(self, simd: S) -> Lanes {
+        let Self { lines, kept } = self;
+        let Depthwise { taps, stride, .. } = *lines.depthwise;
+        let [[above, _], [left, right]] = lines.padding;
+        let width = lines.depthwise.outputs(lines.sides[1], lines.padding[1]);
+        let row = lines.sides[1] + left + right;
+        let rows = lines.y.len() / width;
+        let room = (KEPT / (size_of::<Lanes>() * row)).max(taps);
+        let band = ((room - taps) / stride + 1).min(rows.max(1));
+        kept.clear();
+        kept.resize(((band - 1) * stride + taps) * row, Lanes::ZERO);
+        let weights = &lines.depthwise.weights[lines.block * taps * taps..][..taps * taps];
+        let bias = &lines.depthwise.bias[lines.block];
+        let mut sums = Lanes::ZERO;
+        // Lines that two bands next to each other both need.
+        let overlap = taps.saturating_sub(stride);
+        for start in (0..rows).step_by(band) {
+            let end = (start + band).min(rows);
+            // Lines count from the first zero above the image.
+            let needed = (lines.first + start) * stride..(lines.first + end - 1) * stride + taps;
+            let mut from = needed.start;
+            if start > 0 {
+                let end = kept.len();
+                kept.copy_within(end - overlap * row..end, 0);
+                from += overlap;
+            }
+            lines.fill(simd, kept, needed.start, from..needed.end, row, above, left);
+            for line in start..end {
+                let top = (line - start) * stride;
+                let source = &kept[top * row..(top + taps) * row];
+                let out = &mut lines.y[line * width..(line + 1) * width];
+                depthwise_line::<S, M, V>(simd, source, row, weights, bias, [taps, stride], out, &mut sums);
+            }
+        }
+        sums
+    }
+}
+
+impl Lines<'_> {
+    /// Expands the lines `wanted` of the padded image to where they belong in what is kept from line `start` on.
+    #[inline(always)]
+    fn fill<S: Simd>(
+        &self,
+        simd: S,
+        kept: &mut [Lanes],
+        start: usize,
+        wanted: std::ops::Range<usize>,
+        row: usize,
+        above: usize,
+        left: usize,
+    ) {
+        let [height, width] = self.sides;
+        for line in wanted.clone() {
+            if line < above || line >= above + height {
+                kept[(line - start) * row..(line - start + 1) * row].fill(Lanes::ZERO);
+            }
+        }
+        let (top, bottom) = (wanted.start.max(above), wanted.end.min(above + height));
+        if top >= bottom {
+            return;
+        }
+        let first = (top - above) * width;
+        let count = (bottom - top) * width;
+        let at = (top - start) * row + left;
+        match self.expand {
+            Some(panel) => {
+                let x = Columns { values: self.x, pixels: height * width, first };
+                let place = Place { at, column: 0, width, gap: row - width };
+                multiply(simd, x, panel, count, Swish, place, kept);
+            }
+            None => {
+                let block = &self.x[self.block * height * width..][..height * width];
+                let lines = block[first..first + count].chunks_exact(width);
+                for (line, from) in lines.enumerate() {
+                    kept[at + line * row..][..width].copy_from_slice(from);
+                }
+            }
+        }
+    }
+}
+
+/// One line of outputs.
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "all of one loop")]
+fn depthwise_line<S: Simd, const M: usize, const V: usize>(
+    simd: S,
+    source: &[Lanes],
+    row: usize,
+    weights: &[Lanes],
+    bias: &Lanes,
+    [taps, stride]: [usize; 2],
+    out: &mut [Lanes],
+    sums: &mut Lanes,
+) {
+    let mut done = 0;
+    while done + M <= out.len() {
+        outputs::<S, M, V>(simd, source, row, weights, bias, [taps, stride], done, out, sums);
+        done += M;
+    }
+    while done + 2 <= out.len() {
+        outputs::<S, 2, V>(simd, source, row, weights, bias, [taps, stride], done, out, sums);
+        done += 2;
+    }
+    if done < out.len() {
+        outputs::<S, 1, V>(simd, source, row, weights, bias, [taps, stride], done, out, sums);
+    }
+}
+
+/// `M` outputs from column `first` on.
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "all of one loop")]
+fn outputs<S: Simd, const M: usize, const V: usize>(
+    simd: S,
+    source: &[Lanes],
+    row: usize,
+    weights: &[Lanes],
+    bias: &Lanes,
+    [taps, stride]: [usize; 2],
+    first: usize,
+    out: &mut [Lanes],
+    sums: &mut Lanes,
+) {
+    let width = lanes::<S, f32>();
+    let mut totals = [[f32::splat(simd, 0.0); V]; M];
+    for totals in &mut totals {
+        for (v, total) in totals.iter_mut().enumerate() {
+            *total = load::<S, f32>(&bias.0[v * width..]);
+        }
+    }
+    let span = (M - 1) * stride + 1;
+    for (line, weights) in source.chunks_exact(row).zip(weights.chunks_exact(taps)) {
+        for (tap, weights) in weights.iter().enumerate() {
+            let mut w = [f32::splat(simd, 0.0); V];
+            for (v, w) in w.iter_mut().enumerate() {
+                *w = load::<S, f32>(&weights.0[v * width..]);
+            }
+            let pixels = &line[first * stride + tap..][..span];
+            for m in 0..M {
+                let pixel = &pixels[m * stride].0;
+                for v in 0..V {
+                    let x = load::<S, f32>(&pixel[v * width..]);
+                    totals[m][v] = f32::multiply_add(simd, x, w[v], totals[m][v]);
+                }
+            }
+        }
+    }
+    // A copy, so that the sums themselves stay in registers above.
+    let totals = totals;
+    for (m, totals) in totals.iter().enumerate() {
+        let mut lanes = Lanes::ZERO;
+        for (v, total) in totals.iter().enumerate() {
+            lanes.0[v * width..][..width].copy_from_slice(values::<S, f32>(total));
+        }
+        for value in &mut lanes.0 {
+            *value = Swish.value(*value);
+        }
+        for (sum, value) in sums.0.iter_mut().zip(lanes.0) {
+            *sum += value;
+        }
+        out[first + m] = lanes;
+    }
+}

@@ -1,0 +1,204 @@
+//! Images with boxes of known categories, whatever format they came in.
+
+use std::path::{Path, PathBuf};
+
+use dozen_nn::Error;
+
+use super::{coco, table, voc, yolo};
+
+/// Images and the boxes in them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DetectionSet {
+    /// The images.
+    pub images: Vec<ImageFile>,
+    /// The names of the categories.
+    pub categories: Vec<String>,
+    /// The boxes.
+    pub boxes: Vec<Annotation>,
+    /// Boxes that are not taken, each with the reason.
+    pub left_out: Vec<String>,
+}
+
+/// One image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImageFile {
+    /// As the format names it.
+    pub name: String,
+    /// Where its file is.
+    pub path: PathBuf,
+    /// Pixels of a line.
+    pub width: usize,
+    /// Lines.
+    pub height: usize,
+}
+
+/// One box.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Annotation {
+    /// The place of its image.
+    pub image: usize,
+    /// The place of its category.
+    pub category: usize,
+    /// Left, top, right and bottom in pixels from the image's corner, right and bottom exclusive.
+    pub rect: [f64; 4],
+    /// As annotated, or that of the box.
+    pub area: f64,
+    /// Whether it stands for a crowd (COCO): not learnt from, and no error to find or to miss.
+    pub crowd: bool,
+    /// Whether it is marked as difficult (VOC): likewise.
+    pub difficult: bool,
+}
+
+/// A format that boxes are kept in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON file.
+    Coco,
+    /// A folder with `Annotations`, `ImageSets` and `JPEGImages`.
+    Voc,
+    /// A folder with `images` and `labels`.
+    Yolo,
+    /// A table with a line for each box.
+    Table,
+}
+
+impl DetectionSet {
+    /// Reads a COCO file (`.json`), a table (`.csv`), a folder of VOC (`DIR` or `DIR:SPLIT` of its `ImageSets/Main`) or of YOLO (`DIR` or `DIR:SPLIT` of its `images`). Images of a COCO file or a
+    /// table are sought beside it, or in `images` where that is given. Categories are those of `known`, where these are given.
+    ///
+    /// # Errors
+    /// When it is no such thing, or cannot be read.
+    pub fn read(path: &str, images: Option<&Path>, known: Option<&[String]>) -> Result<Self, Error> {
+        let (place, split) = match path.rsplit_once(':') {
+            Some((place, split)) if !Path::new(path).exists() => (Path::new(place), Some(split)),
+            _ => (Path::new(path), None),
+        };
+        let ending = place.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+        let set = match ending.as_deref() {
+            Some("json") => coco::read(place, images)?,
+            Some("csv") => table::read(place, images)?,
+            _ if place.join("Annotations").is_dir() => voc::read(place, split)?,
+            _ if place.join("images").is_dir() && place.join("labels").is_dir() => yolo::read(place, split)?,
+            _ => {
+                return Err(Error::Request(format!(
+                    "`{path}` is no data set of boxes: neither a .json of COCO, nor a .csv, nor a folder with `Annotations` (VOC) or with `images` and `labels` (YOLO)"
+                )));
+            }
+        };
+        if set.images.is_empty() {
+            return Err(Error::Request(format!("`{path}` names no images")));
+        }
+        match known {
+            Some(known) => Ok(set.of_categories(known)),
+            None => Ok(set),
+        }
+    }
+
+    /// Writes the boxes in a format.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write(&self, path: &Path, format: Format) -> Result<(), Error> {
+        match format {
+            Format::Coco => coco::write(self, path),
+            Format::Voc => voc::write(self, path),
+            Format::Yolo => yolo::write(self, path),
+            Format::Table => table::write(self, path),
+        }
+    }
+
+    /// Adds a box, held to its image; one without area or of no category is left out, and named.
+    pub(super) fn add(&mut self, annotation: Annotation, category: &str) {
+        let image = &self.images[annotation.image];
+        let [left, top, right, bottom] = annotation.rect;
+        let (width, height) = (image.width as f64, image.height as f64);
+        let mut leave = |reason: &str| {
+            let shown = format!("[{left}, {top}, {right}, {bottom}]");
+            self.left_out.push(format!("the {category} {shown} in `{}` {reason}", image.name));
+        };
+        if annotation.rect.iter().any(|side| !side.is_finite()) {
+            return leave("has sides that are no numbers");
+        }
+        if right <= left || bottom <= top {
+            return leave("has no area");
+        }
+        let rect = [left.max(0.0), top.max(0.0), right.min(width), bottom.min(height)];
+        if rect[2] <= rect[0] || rect[3] <= rect[1] {
+            return leave(&format!("lies outside the image's {width} x {height} pixels"));
+        }
+        self.boxes.push(Annotation { rect, ..annotation });
+    }
+
+    /// The same with the categories of a model: boxes of others are left out.
+    fn of_categories(mut self, known: &[String]) -> Self {
+        let places: Vec<Option<usize>> =
+            self.categories.iter().map(|name| known.iter().position(|other| other == name)).collect();
+        let boxes = std::mem::take(&mut self.boxes);
+        for annotation in boxes {
+            match places[annotation.category] {
+                Some(category) => self.boxes.push(Annotation { category, ..annotation }),
+                None => self.left_out.push(format!(
+                    "a box in `{}` is of the category `{}`, which the model does not know",
+                    self.images[annotation.image].name, self.categories[annotation.category]
+                )),
+            }
+        }
+        self.categories = known.to_vec();
+        self
+    }
+
+    /// The places of each image's boxes.
+    pub fn by_image(&self) -> Vec<Vec<usize>> {
+        let mut places = vec![Vec::new(); self.images.len()];
+        self.boxes.iter().enumerate().for_each(|(place, annotation)| places[annotation.image].push(place));
+        places
+    }
+
+    /// Some of the images, with their boxes.
+    #[must_use]
+    pub fn select(&self, images: &[usize]) -> Self {
+        let by_image = self.by_image();
+        let boxes = images.iter().enumerate().flat_map(|(at, image)| {
+            by_image[*image].iter().map(move |place| Annotation { image: at, ..self.boxes[*place] })
+        });
+        Self {
+            images: images.iter().map(|image| self.images[*image].clone()).collect(),
+            categories: self.categories.clone(),
+            boxes: boxes.collect(),
+            left_out: Vec::new(),
+        }
+    }
+}
+
+/// The place of a name in a list that grows by it.
+pub(super) fn place_of(names: &mut Vec<String>, name: &str) -> usize {
+    names.iter().position(|known| known == name).unwrap_or_else(|| {
+        names.push(name.to_owned());
+        names.len() - 1
+    })
+}
+
+/// The sides of an image that its format does not tell.
+pub(super) fn sides_of(path: &Path) -> Result<[usize; 2], Error> {
+    let (width, height) = image::image_dimensions(path)
+        .map_err(|error| Error::Request(format!("`{}` is no image: {error}", path.display())))?;
+    Ok([width as usize, height as usize])
+}
+
+/// A file's text.
+pub(super) fn text_of(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|source| Error::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Writes a file, and the folder that it is in.
+pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let failed = |source| Error::Io { action: "write", path: path.to_owned(), source };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    std::fs::write(path, bytes).map_err(failed)
+}
