@@ -66,8 +66,8 @@ def write(folder, *of):
 
 
 if len(sys.argv) > 1:
-    _, seconds = write(pathlib.Path(sys.argv[1]), 1, 5000, 80, 15)
-    print(json.dumps({"pycocotools_seconds": seconds}))
+    judge, seconds = write(pathlib.Path(sys.argv[1]), 1, 5000, 80, 15)
+    print(json.dumps({"pycocotools_seconds": seconds, "summary": judge.stats.tolist()}))
 else:
     judge, _ = write(HERE / "coco", 0, 40, 4, 9)
     precision = judge.eval["precision"][:, :, :, :, 2]

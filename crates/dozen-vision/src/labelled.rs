@@ -219,11 +219,10 @@ fn of_table(table: &Path, delimiter: u8) -> Result<Vec<ClassFile>, Error> {
             return Err(Error::Request(format!("row {} of `{shown}` has no class", row + 2)));
         }
         let file = folder.join(picture);
-        let bytes = std::fs::read(&file).map_err(|source| Error::Io {
-            action: "read",
-            path: file.clone(),
-            source,
-        })?;
+        let lacking = |error: std::io::Error| {
+            Error::Request(format!("row {} of `{shown}` names `{}`: {error}", row + 2, file.display()))
+        };
+        let bytes = std::fs::read(&file).map_err(lacking)?;
         files.push(ClassFile {
             name: file.display().to_string(),
             class: class.to_owned(),

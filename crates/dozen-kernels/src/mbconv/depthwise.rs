@@ -106,7 +106,7 @@ impl Run<'_, '_> {
     fn bands<S: Simd, const M: usize, const V: usize>(self, simd: S) -> Lanes {
         let Self { lines, kept } = self;
         let Depthwise { taps, stride, .. } = *lines.depthwise;
-        let [[above, _], [left, right]] = lines.padding;
+        let [left, right] = lines.padding[1];
         let width = lines.depthwise.outputs(lines.sides[1], lines.padding[1]);
         let row = lines.sides[1] + left + right;
         let rows = lines.y.len() / width;
@@ -129,7 +129,7 @@ impl Run<'_, '_> {
                 kept.copy_within(end - overlap * row..end, 0);
                 from += overlap;
             }
-            lines.fill(simd, kept, needed.start, from..needed.end, row, above, left);
+            lines.fill(simd, kept, needed.start, from..needed.end);
             for line in start..end {
                 let top = (line - start) * stride;
                 let source = &kept[top * row..(top + taps) * row];
@@ -144,16 +144,9 @@ impl Run<'_, '_> {
 impl Lines<'_> {
     /// Expands the lines `wanted` of the padded image to where they belong in what is kept from line `start` on.
     #[inline(always)]
-    fn fill<S: Simd>(
-        &self,
-        simd: S,
-        kept: &mut [Lanes],
-        start: usize,
-        wanted: std::ops::Range<usize>,
-        row: usize,
-        above: usize,
-        left: usize,
-    ) {
+    fn fill<S: Simd>(&self, simd: S, kept: &mut [Lanes], start: usize, wanted: std::ops::Range<usize>) {
+        let [[above, _], [left, right]] = self.padding;
+        let row = self.sides[1] + left + right;
         let [height, width] = self.sides;
         for line in wanted.clone() {
             if line < above || line >= above + height {
@@ -167,19 +160,15 @@ impl Lines<'_> {
         let first = (top - above) * width;
         let count = (bottom - top) * width;
         let at = (top - start) * row + left;
-        match self.expand {
-            Some(panel) => {
-                let x = Columns { values: self.x, pixels: height * width, first };
-                let place = Place { at, column: 0, width, gap: row - width };
-                multiply(simd, x, panel, count, Swish, place, kept);
-            }
-            None => {
-                let block = &self.x[self.block * height * width..][..height * width];
-                let lines = block[first..first + count].chunks_exact(width);
-                for (line, from) in lines.enumerate() {
-                    kept[at + line * row..][..width].copy_from_slice(from);
-                }
-            }
+        if let Some(panel) = self.expand {
+            let x = Columns { values: self.x, pixels: height * width, first };
+            let place = Place { at, column: 0, width, gap: row - width };
+            multiply(simd, x, panel, count, Swish, place, kept);
+            return;
+        }
+        let block = &self.x[self.block * height * width..][..height * width];
+        for (line, from) in block[first..first + count].chunks_exact(width).enumerate() {
+            kept[at + line * row..][..width].copy_from_slice(from);
         }
     }
 }

@@ -120,7 +120,9 @@ impl StemLines<'_> {
             let lane = tap % BLOCK;
             let from = (line * stride + down).checked_sub(self.padding[0][0]).filter(|line| *line < height);
             let Some(from) = from else {
-                columns.iter_mut().for_each(|lanes| lanes.0[lane] = 0.0);
+                for lanes in columns {
+                    lanes.0[lane] = 0.0;
+                }
                 continue;
             };
             let source = &self.x[(channel * height + from) * width..][..width];

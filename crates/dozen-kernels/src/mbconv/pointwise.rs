@@ -270,11 +270,11 @@ pub(super) fn multiply<S: Simd, F: Function>(
     let last = panel.weights.len().saturating_sub(1) / DEPTH;
     for (part, weights) in panel.weights.chunks(DEPTH).enumerate() {
         let values = &x.values[part * (DEPTH / BLOCK) * x.pixels..];
-        let (x, panel) = (Columns { values, ..x }, Panel { weights, ..panel });
+        let sum = Sum { x: Columns { values, ..x }, panel: Panel { weights, ..panel }, begun: part > 0 };
         if part == last {
-            sized(simd, x, panel, count, part > 0, f, place, y);
+            sized(simd, sum, count, f, place, y);
         } else {
-            sized(simd, x, panel, count, part > 0, Identity, place, y);
+            sized(simd, sum, count, Identity, place, y);
         }
     }
 }
@@ -282,52 +282,50 @@ pub(super) fn multiply<S: Simd, F: Function>(
 /// Inputs at a time: their weights fill half of the first cache, and stay there for all pixels.
 const DEPTH: usize = 256;
 
-#[inline(always)]
-fn sized<S: Simd, F: Function>(
-    simd: S,
-    x: Columns<'_>,
-    panel: Panel<'_>,
-    count: usize,
+/// What is summed.
+#[derive(Clone, Copy)]
+struct Sum<'a> {
+    x: Columns<'a>,
+    panel: Panel<'a>,
+    /// Whether the sums of earlier inputs are in the outputs already.
     begun: bool,
-    f: F,
-    place: Place,
-    y: &mut [Lanes],
-) {
+}
+
+#[inline(always)]
+fn sized<S: Simd, F: Function>(simd: S, sum: Sum<'_>, count: usize, f: F, place: Place, y: &mut [Lanes]) {
     // As many sums as there are registers for, of a vector or several to a block.
     match lanes::<S, f32>() {
-        16 => tiles::<S, F, 12, 1>(simd, x, panel, count, begun, f, place, y),
-        8 => tiles::<S, F, 6, 2>(simd, x, panel, count, begun, f, place, y),
-        4 => tiles::<S, F, 6, 4>(simd, x, panel, count, begun, f, place, y),
-        _ => tiles::<S, F, 2, BLOCK>(simd, x, panel, count, begun, f, place, y),
+        16 => tiles::<S, F, 12, 1>(simd, sum, count, f, place, y),
+        8 => tiles::<S, F, 6, 2>(simd, sum, count, f, place, y),
+        4 => tiles::<S, F, 6, 4>(simd, sum, count, f, place, y),
+        _ => tiles::<S, F, 2, BLOCK>(simd, sum, count, f, place, y),
     }
 }
 
 #[inline(always)]
 fn tiles<S: Simd, F: Function, const M: usize, const V: usize>(
     simd: S,
-    x: Columns<'_>,
-    panel: Panel<'_>,
+    sum: Sum<'_>,
     count: usize,
-    begun: bool,
     f: F,
     mut place: Place,
     y: &mut [Lanes],
 ) {
     let mut done = 0;
     while done + M <= count {
-        tile::<S, F, M, V>(simd, x, done, panel, begun, f, &mut place, y);
+        tile::<S, F, M, V>(simd, sum, done, f, &mut place, y);
         done += M;
     }
     while done + 4 <= count {
-        tile::<S, F, 4, V>(simd, x, done, panel, begun, f, &mut place, y);
+        tile::<S, F, 4, V>(simd, sum, done, f, &mut place, y);
         done += 4;
     }
     while done + 2 <= count {
-        tile::<S, F, 2, V>(simd, x, done, panel, begun, f, &mut place, y);
+        tile::<S, F, 2, V>(simd, sum, done, f, &mut place, y);
         done += 2;
     }
     if done < count {
-        tile::<S, F, 1, V>(simd, x, done, panel, begun, f, &mut place, y);
+        tile::<S, F, 1, V>(simd, sum, done, f, &mut place, y);
     }
 }
 
@@ -335,10 +333,8 @@ fn tiles<S: Simd, F: Function, const M: usize, const V: usize>(
 #[inline(always)]
 fn tile<S: Simd, F: Function, const M: usize, const V: usize>(
     simd: S,
-    x: Columns<'_>,
+    Sum { x, panel, begun }: Sum<'_>,
     done: usize,
-    panel: Panel<'_>,
-    begun: bool,
     f: F,
     place: &mut Place,
     y: &mut [Lanes],

@@ -101,11 +101,15 @@ fn check(case: &Case, threads: usize) {
         depthwise.chunks_exact(pixels).map(|channel| channel.iter().sum::<f64>() / pixels as f64).collect();
     let factors = mixed(&mixed(&means, middle, &wr, &br, silu), squeezed, &wx, &bx, sigmoid);
     for (channel, factor) in depthwise.chunks_exact_mut(pixels).zip(factors) {
-        channel.iter_mut().for_each(|value| *value *= factor);
+        for value in channel {
+            *value *= factor;
+        }
     }
     let mut expected = mixed(&depthwise, middle, &wp, &bp, |x| x);
     if skip {
-        expected.iter_mut().zip(&x).for_each(|(y, x)| *y += x);
+        for (y, x) in expected.iter_mut().zip(&x) {
+            *y += x;
+        }
     }
     assert_eq!(found.sides(), to);
     let worst =

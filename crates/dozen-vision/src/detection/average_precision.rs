@@ -170,8 +170,12 @@ impl AveragePrecision {
             assert!(image < images && category < categories, "a known image and category");
             category * images + image
         };
-        truths.iter().for_each(|truth| cells[place(truth.image, truth.category)].truths.push(truth));
-        detections.iter().for_each(|found| cells[place(found.image, found.category)].detections.push(found));
+        for truth in truths {
+            cells[place(truth.image, truth.category)].truths.push(truth);
+        }
+        for found in detections {
+            cells[place(found.image, found.category)].detections.push(found);
+        }
         let matched: Vec<Option<[Matched; 4]>> = cells.par_iter_mut().map(Cell::matched).collect();
         let mut whole = Self {
             precision: vec![-1.0; OVERLAPS * RECALLS * categories * AREAS.len()],

@@ -88,9 +88,8 @@ pub fn soft_nms(boxes: &[Rect], scores: &[f32], softening: Softening, least: f32
             let overlap = iou(boxes[best], boxes[*place]);
             *score *= match softening {
                 Softening::Linear { threshold } if overlap > threshold => 1.0 - overlap,
-                Softening::Linear { .. } => 1.0,
                 Softening::Gaussian { sigma } if overlap > 0.0 => (-overlap * overlap / sigma).exp(),
-                Softening::Gaussian { .. } => 1.0,
+                _ => 1.0,
             };
         }
     }

@@ -97,7 +97,7 @@ pub(super) fn write(set: &DetectionSet, folder: &Path) -> Result<(), Error> {
         let line = |place: &usize| {
             let Annotation { category, rect: [left, top, right, bottom], .. } = set.boxes[*place];
             let (width, height) = (image.width as f64, image.height as f64);
-            let (x, y) = ((left + right) / 2.0 / width, (top + bottom) / 2.0 / height);
+            let (x, y) = (left.midpoint(right) / width, top.midpoint(bottom) / height);
             format!("{category} {x} {y} {} {}\n", (right - left) / width, (bottom - top) / height)
         };
         let file = folder.join("labels").join(Path::new(&image.name).with_extension("txt"));

@@ -50,16 +50,13 @@ impl Source {
     /// # Errors
     /// When there is no such file or model, or its names are nobody's that is known.
     pub fn open(name: &str) -> Result<Self, Error> {
-        let (path, config) = match name.strip_prefix("hf:") {
-            Some(model) => {
-                let snapshot = Hub::from_environment().snapshot(model)?;
-                (snapshot.weights, snapshot.config)
-            }
-            None => {
-                let path = PathBuf::from(name);
-                let beside = path.with_file_name("config.json");
-                (path, beside.is_file().then_some(beside))
-            }
+        let (path, config) = if let Some(model) = name.strip_prefix("hf:") {
+            let snapshot = Hub::from_environment().snapshot(model)?;
+            (snapshot.weights, snapshot.config)
+        } else {
+            let path = PathBuf::from(name);
+            let beside = path.with_file_name("config.json");
+            (path, beside.is_file().then_some(beside))
         };
         let mut tensors = read_weights(&path)?;
         let naming = Naming::of(tensors.keys().map(String::as_str)).ok_or_else(|| {

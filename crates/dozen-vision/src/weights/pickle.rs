@@ -107,7 +107,9 @@ impl<'a> Machine<'a> {
         Ok(String::from_utf8_lossy(&rest[..end]).into_owned())
     }
 
-    fn text(&mut self, length: usize) -> Result<(), String> {
+    /// A text or bytes after a length of so many bytes.
+    fn text(&mut self, bytes: usize) -> Result<(), String> {
+        let length = self.number(bytes)?;
         let taken = self.take(length)?;
         self.stack.push(Value::Text(String::from_utf8_lossy(taken).into_owned()));
         Ok(())
@@ -187,48 +189,21 @@ impl<'a> Machine<'a> {
             0x80 => drop(self.byte()?),
             0x95 => drop(self.take(8)?),
             b'(' => self.marks.push(self.stack.len()),
-            b'0' => drop(self.pop()?),
-            b'1' => drop(self.marked()?),
+            // A state that an object gets after it was made is dropped: tensors have none that matters.
+            b'0' | b'b' => drop(self.pop()?),
+            b'1' | 0x90 => drop(self.marked()?),
             b'2' => self.stack.push(self.last()?.clone()),
             b'N' => self.stack.push(Value::None),
             0x88 | 0x89 => self.stack.push(Value::Bool),
-            b'J' => {
-                let number = self.number(4)? as u32;
-                self.stack.push(Value::Int(i64::from(number as i32)));
-            }
-            b'K' => {
-                let number = self.number(1)?;
-                self.stack.push(Value::Int(number as i64));
-            }
-            b'M' => {
-                let number = self.number(2)?;
-                self.stack.push(Value::Int(number as i64));
-            }
+            b'J' | b'K' | b'M' => self.integer(code)?,
             0x8a => self.long()?,
             b'G' => {
                 self.take(8)?;
                 self.stack.push(Value::Opaque);
             }
-            b'X' => {
-                let length = self.number(4)?;
-                self.text(length)?;
-            }
-            0x8c => {
-                let length = self.number(1)?;
-                self.text(length)?;
-            }
-            0x8d => {
-                let length = self.number(8)?;
-                self.text(length)?;
-            }
-            b'U' | b'C' => {
-                let length = self.number(1)?;
-                self.text(length)?;
-            }
-            b'T' | b'B' => {
-                let length = self.number(4)?;
-                self.text(length)?;
-            }
+            b'U' | b'C' | 0x8c => self.text(1)?,
+            b'X' | b'T' | b'B' => self.text(4)?,
+            0x8d => self.text(8)?,
             b')' => self.stack.push(Value::Tuple(Vec::new())),
             0x85..=0x87 => self.tuple(usize::from(code - 0x84))?,
             b't' => {
@@ -258,7 +233,6 @@ impl<'a> Machine<'a> {
                 self.set(values)?;
             }
             0x8f => self.stack.push(Value::Opaque),
-            0x90 => drop(self.marked()?),
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
                 self.stack.push(Value::Global(module, name));
@@ -270,8 +244,6 @@ impl<'a> Machine<'a> {
                 self.stack.push(global.map_or(Value::Opaque, |(module, name)| Value::Global(module, name)));
             }
             b'R' | 0x81 => self.call()?,
-            // What an object is built of after it was made: attributes, which tensors have none of that matter.
-            b'b' => drop(self.pop()?),
             b'Q' => {
                 let value = self.pop()?;
                 self.stack.push(Value::Persistent(Box::new(value)));
@@ -295,6 +267,17 @@ impl<'a> Machine<'a> {
             }
             other => return Err(format!("has the operation {other:#04x}, which weights do not need")),
         }
+        Ok(())
+    }
+
+    /// A number of four bytes with a sign, or of one or two without.
+    fn integer(&mut self, code: u8) -> Result<(), String> {
+        let value = match code {
+            b'J' => i64::from(self.number(4)? as u32 as i32),
+            b'K' => self.number(1)? as i64,
+            _ => self.number(2)? as i64,
+        };
+        self.stack.push(Value::Int(value));
         Ok(())
     }
 

@@ -63,12 +63,8 @@ fn state_dict(value: &Value) -> Result<Vec<(String, Value)>, String> {
     let entries = value
         .entries()
         .ok_or("holds no dictionary of tensors (a whole pickled module?); save its state_dict()")?;
-    let under = KEYS.iter().find_map(|key| {
-        entries.iter().find_map(|(name, value)| match name.text() == Some(*key) {
-            true => value.entries(),
-            false => None,
-        })
-    });
+    let under =
+        KEYS.iter().find_map(|key| entries.iter().find(|(name, _)| name.text() == Some(*key))?.1.entries());
     let named = |(name, value): (Value, Value)| Some((name.text()?.to_owned(), value));
     Ok(under.unwrap_or(entries).into_iter().filter_map(named).collect())
 }

@@ -133,6 +133,20 @@ impl Train {
         Ok((all.select(&parts[0]), all.select(&parts[1])))
     }
 
+    /// What is done with pictures: what the weights were published with, but for what the flags say.
+    fn preprocessing(&self, source: Option<&Source>, variant: usize, scaling: &Scaling) -> Preprocessing {
+        let pictures = &self.pictures;
+        let published = source.map(|source| source.preprocessing(variant));
+        let whole = published.unwrap_or_else(|| Preprocessing::imagenet(scaling.resolution));
+        let sized = whole.of_size(pictures.image_size.unwrap_or(whole.size));
+        let resized = match (pictures.squash, pictures.shift) {
+            (true, _) => Resized::Squash,
+            (false, 0) => sized.resized,
+            (false, _) => Resized::Centre(sized.size),
+        };
+        Preprocessing { resized, ..sized }
+    }
+
     fn augmentation(&self) -> Result<Augmentation, Failure> {
         let pictures = &self.pictures;
         let [count, strength] = pictures.operations[..] else {
@@ -182,14 +196,7 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
         drop_path: settings.drop_path,
     };
     model.validate()?;
-    let published = source.as_ref().map(|source| source.preprocessing(variant));
-    let mut preprocessing = published.unwrap_or_else(|| Preprocessing::imagenet(scaling.resolution));
-    preprocessing = preprocessing.of_size(arguments.pictures.image_size.unwrap_or(preprocessing.size));
-    if arguments.pictures.squash {
-        preprocessing.resized = Resized::Squash;
-    } else if arguments.pictures.shift > 0 {
-        preprocessing.resized = Resized::Centre(preprocessing.size);
-    }
+    let preprocessing = arguments.preprocessing(source.as_ref(), variant, &scaling);
     if !(0.0..=1.0).contains(&settings.layer_decay) {
         return Err(Failure::request("--layer-decay lies in [0, 1]"));
     }
@@ -281,7 +288,8 @@ fn begun(network: EfficientNet, source: Source, run: &RunFolder) -> Result<Effic
     Ok(network)
 }
 
-fn report(
+/// The page about a training.
+pub(super) fn report(
     model: &Model,
     history: &dozen::nn::History,
     found: &Evaluation,

@@ -128,9 +128,9 @@ pub(super) fn eval(arguments: &Eval, context: &Context) -> Result<(), Failure> {
 /// What a model says of a row that is no class or column.
 enum Features {
     /// The latents of an autoencoder.
-    Autoencoder(vae::Model),
+    Autoencoder(Box<vae::Model>),
     /// What a classifier sees of an image before it tells the class.
-    Classifier(efficientnet::Model, ImageShape),
+    Classifier(Box<efficientnet::Model>, ImageShape),
 }
 
 impl Features {
@@ -140,13 +140,13 @@ impl Features {
             let image = image.ok_or_else(|| {
                 Failure::request("--features takes a classifier of images only for a generator of images")
             })?;
-            return Ok(Self::Classifier(efficientnet::Model::open(folder, &device)?, image));
+            return Ok(Self::Classifier(Box::new(efficientnet::Model::open(folder, &device)?), image));
         }
         let model = vae::Model::open(folder, &device)?;
         if !model.config().condition.columns.is_empty() {
             return Err(Failure::request("--features takes an autoencoder without a condition"));
         }
-        Ok(Self::Autoencoder(model))
+        Ok(Self::Autoencoder(Box::new(model)))
     }
 
     fn of(&self, table: &Table) -> Result<Matrix, Error> {
