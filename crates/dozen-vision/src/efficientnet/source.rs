@@ -60,8 +60,14 @@ impl Source {
         };
         let mut tensors = read_weights(&path)?;
         let naming = Naming::of(tensors.keys().map(String::as_str)).ok_or_else(|| {
+            // Keras 3 numbers the layers of each kind in its own format.
+            let hint = if tensors.keys().any(|name| name.starts_with("vars/")) {
+                "; this is Keras' .weights.h5, which does not name layers: save the whole model as .h5"
+            } else {
+                ""
+            };
             Error::Request(format!(
-                "`{}` has neither timm's `conv_stem.weight` nor torchvision's `features.0.0.weight` nor Keras' `stem_conv`",
+                "`{}` has neither timm's `conv_stem.weight` nor torchvision's `features.0.0.weight` nor Keras' `stem_conv`{hint}",
                 path.display()
             ))
         })?;

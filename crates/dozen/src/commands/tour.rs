@@ -7,7 +7,7 @@ use clap::Args;
 use dozen::report::Report;
 use serde_json::{Value, json};
 
-use super::{autoregressive, efficientnet, flow, gan, graph, rnn, tokenizer, transport, vae, word2vec};
+use super::{autoregressive, flow, gan, graph, rnn, tokenizer, transport, vae, word2vec};
 use crate::args::Context;
 use crate::output::{Failure, Results, write_report};
 
@@ -30,7 +30,7 @@ pub(crate) struct Stop {
 }
 
 type Family = (&'static str, fn(&Path, &Context) -> Result<Stop, Failure>);
-const FAMILIES: [Family; 10] = [
+const FAMILIES: [Family; 9] = [
     ("autoregressive", autoregressive::tour),
     ("transport", transport::tour),
     ("graph", graph::tour),
@@ -40,7 +40,6 @@ const FAMILIES: [Family; 10] = [
     ("flow", flow::tour),
     ("vae", vae::tour),
     ("gan", gan::tour),
-    ("efficientnet", efficientnet::tour),
 ];
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {

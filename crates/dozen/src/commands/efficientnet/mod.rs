@@ -5,12 +5,9 @@ mod benchmark;
 mod convert;
 mod explain;
 mod scale;
-mod tour;
 mod train;
 
 use clap::Subcommand;
-
-pub(crate) use tour::tour;
 
 use crate::args::Context;
 use crate::output::Failure;

@@ -289,7 +289,7 @@ fn begun(network: EfficientNet, source: Source, run: &RunFolder) -> Result<Effic
 }
 
 /// The page about a training.
-pub(super) fn report(
+fn report(
     model: &Model,
     history: &dozen::nn::History,
     found: &Evaluation,

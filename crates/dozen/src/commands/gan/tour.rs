@@ -26,18 +26,18 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
     let image: Option<ImageShape> = None;
     let config = Config {
         model: GanConfig {
-            network: NetworkConfig::Mlp { generator: vec![64, 64], critic: vec![64, 64] },
-            noise: 8,
+            network: NetworkConfig::Mlp { generator: vec![128; 3], critic: vec![128; 2] },
+            noise: 2,
             loss: Loss::Wasserstein,
-            lipschitz: Lipschitz::GradientPenalty { weight: 1.0 },
-            critic_steps: 5,
+            lipschitz: Lipschitz::GradientPenalty { weight: 0.1 },
+            critic_steps: 2,
             batch_norm: false,
             critic_batch_norm: false,
             dropout: 0.0,
             label_smoothing: 0.0,
             minibatch_features: 0,
             generator_rate: 1.0,
-            steps_per_epoch: 75,
+            steps_per_epoch: 150,
         },
         layout: Columns::fit(&columns, &cells, Numbers::Standard, image),
         columns,
@@ -51,9 +51,9 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
             seed: context.seed(),
             tensorboard: false,
         },
-        optimizer: OptimizerConfig::Adam { beta_1: 0.0, beta_2: 0.9, epsilon: 1e-8, weight_decay: 0.0 },
+        optimizer: OptimizerConfig::Adam { beta_1: 0.5, beta_2: 0.99, epsilon: 1e-8, weight_decay: 0.0 },
         clip_norm: None,
-        ema: None,
+        ema: Some(0.99),
         data: Vec::new(),
     };
     let run = RunFolder::begin(out)?;
