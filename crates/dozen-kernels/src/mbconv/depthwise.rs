@@ -91,7 +91,7 @@ impl WithSimd for Run<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Lanes {
-        match lanes::<S, f32>() {
+        match const { lanes::<S, f32>() } {
             16 => self.bands::<S, 8, 1>(simd),
             8 => self.bands::<S, 4, 2>(simd),
             4 => self.bands::<S, 4, 4>(simd),

@@ -5,8 +5,7 @@ use rayon::prelude::*;
 
 use super::blocked::{BLOCK, BlockedImage, Lanes, Workspace};
 use super::swish::Swish;
-use crate::activation::Activation;
-use crate::function::{Function, Identity, with_function};
+use crate::function::{Function, Identity};
 use crate::real::architecture;
 use crate::vector::{Vectorized, lanes, load, values};
 
@@ -63,18 +62,20 @@ impl Pointwise {
         Self { panels, bias: self.bias.clone(), ..*self }
     }
 
-    /// `f(W x + b)` at each pixel, in as many pieces at once as `threads`.
+    /// `W x + b` at each pixel, or the SiLU of it, in as many pieces at once as `threads`.
     pub fn forward(
         &self,
         x: BlockedImage,
-        activation: Option<Activation>,
+        silu: bool,
         threads: usize,
         workspace: &mut Workspace,
     ) -> BlockedImage {
-        if activation == Some(Activation::Silu) {
-            return self.mix(x, None, None, Swish, threads, workspace);
+        // Each function is compiled for each instruction set and tile; these two are what networks need.
+        if silu {
+            self.mix(x, None, None, Swish, threads, workspace)
+        } else {
+            self.mix(x, None, None, Identity, threads, workspace)
         }
-        with_function!(activation, f => self.mix(x, None, None, f, threads, workspace))
     }
 
     /// `W x + b` of rows, `[row][input]` to `[row][output]`.
@@ -86,7 +87,7 @@ impl Pointwise {
                 x.values[block * count + row] = Lanes::from_slice(values);
             }
         }
-        let y = self.forward(x, None, threads, &mut Workspace::default());
+        let y = self.forward(x, false, threads, &mut Workspace::default());
         let row =
             |row: usize| (0..self.outputs).map(move |output| (output / BLOCK * count + row, output % BLOCK));
         (0..count).flat_map(row).map(|(at, lane)| y.values[at].0[lane]).collect()
@@ -270,12 +271,9 @@ pub(super) fn multiply<S: Simd, F: Function>(
     let last = panel.weights.len().saturating_sub(1) / DEPTH;
     for (part, weights) in panel.weights.chunks(DEPTH).enumerate() {
         let values = &x.values[part * (DEPTH / BLOCK) * x.pixels..];
-        let sum = Sum { x: Columns { values, ..x }, panel: Panel { weights, ..panel }, begun: part > 0 };
-        if part == last {
-            sized(simd, sum, count, f, place, y);
-        } else {
-            sized(simd, sum, count, Identity, place, y);
-        }
+        let (x, panel) = (Columns { values, ..x }, Panel { weights, ..panel });
+        let sum = Sum { x, panel, begun: part > 0, ends: part == last };
+        sized(simd, sum, count, f, place, y);
     }
 }
 
@@ -289,12 +287,15 @@ struct Sum<'a> {
     panel: Panel<'a>,
     /// Whether the sums of earlier inputs are in the outputs already.
     begun: bool,
+    /// Whether these are the last inputs, after which comes the function.
+    ends: bool,
 }
 
 #[inline(always)]
 fn sized<S: Simd, F: Function>(simd: S, sum: Sum<'_>, count: usize, f: F, place: Place, y: &mut [Lanes]) {
     // As many sums as there are registers for, of a vector or several to a block.
-    match lanes::<S, f32>() {
+    // Known for each instruction set when it is compiled, so that the other ways are not.
+    match const { lanes::<S, f32>() } {
         16 => tiles::<S, F, 12, 1>(simd, sum, count, f, place, y),
         8 => tiles::<S, F, 6, 2>(simd, sum, count, f, place, y),
         4 => tiles::<S, F, 6, 4>(simd, sum, count, f, place, y),
@@ -333,7 +334,7 @@ fn tiles<S: Simd, F: Function, const M: usize, const V: usize>(
 #[inline(always)]
 fn tile<S: Simd, F: Function, const M: usize, const V: usize>(
     simd: S,
-    Sum { x, panel, begun }: Sum<'_>,
+    Sum { x, panel, begun, ends }: Sum<'_>,
     done: usize,
     f: F,
     place: &mut Place,
@@ -380,8 +381,10 @@ fn tile<S: Simd, F: Function, const M: usize, const V: usize>(
         for (v, sum) in sums.iter().enumerate() {
             out.0[v * width..][..width].copy_from_slice(values::<S, f32>(sum));
         }
-        for value in &mut out.0 {
-            *value = f.value(*value);
+        if ends {
+            for value in &mut out.0 {
+                *value = f.value(*value);
+            }
         }
         y[place.next()] = out;
     }

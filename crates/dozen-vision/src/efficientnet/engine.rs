@@ -6,7 +6,7 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use dozen_kernels::mbconv::{Depthwise, MbConv, Part, Pointwise, Stem, Workspace};
-use dozen_kernels::{Activation, fold_batch_norm, is_cpu};
+use dozen_kernels::{fold_batch_norm, is_cpu};
 use dozen_nn::PrefixLinear;
 use rayon::prelude::*;
 
@@ -151,7 +151,7 @@ impl Packed {
             let mut part = |part| done(Layer::Block(number, part));
             x = packed.forward(x, padding, threads, &mut workspace, &mut part);
         }
-        let x = self.head.forward(x, Some(Activation::Silu), threads, &mut workspace);
+        let x = self.head.forward(x, true, threads, &mut workspace);
         let means = x.means();
         done(Layer::Head);
         workspace.give(x);
