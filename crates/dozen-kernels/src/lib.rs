@@ -81,13 +81,8 @@ pub use spline::{Spline, rational_quadratic, rational_quadratic_inverse, rationa
 
 use burn::tensor::Device;
 
-/// Whether the device is the CPU backend `flex`: what works on slices serves it.
-pub fn is_cpu(device: &Device) -> bool {
-    has_kernels(device)
-}
-
 /// Whether a kernel of this crate runs on the device: it is the CPU backend `flex`, with or without autodiff.
-fn has_kernels(device: &Device) -> bool {
+pub fn has_kernels(device: &Device) -> bool {
     #[cfg(feature = "flex")]
     return device.clone().inner() == Device::flex();
     #[cfg(not(feature = "flex"))]

@@ -168,7 +168,7 @@ impl Taps {
                 }
                 Pooling::Align { points, aligned } => taps.points(rect, scale, points, aligned, bins, map),
                 Pooling::PositionSensitiveAlign { points } => {
-                    taps.points_without_least_side(rect, scale, points, bins, map);
+                    taps.points(rect, scale, points, true, bins, map);
                 }
             }
         }
@@ -211,18 +211,6 @@ impl Taps {
         // A box is at least a pixel wide where pixels lie at corners.
         let least = |side: f32| if aligned { side } else { side.max(1.0) };
         self.between([top, left], [least(bottom - top), least(right - left)], points, bins, map);
-    }
-
-    fn points_without_least_side(
-        &mut self,
-        rect: &[f32; 4],
-        scale: f32,
-        points: usize,
-        bins: [usize; 2],
-        map: [usize; 2],
-    ) {
-        let [left, top, right, bottom] = rect.map(|side| side * scale - 0.5);
-        self.between([top, left], [bottom - top, right - left], points, bins, map);
     }
 
     /// Points between pixels, each from the four around it.

@@ -1,9 +1,13 @@
 //! Kernels against Burn's own operations and against differences, in f64.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
-use burn::tensor::{Device, Distribution, FloatDType, Tensor, TensorData, Tolerance};
+use burn::tensor::{Device, FloatDType, Tensor, TensorData, Tolerance};
 use dozen_kernels::*;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand_distr::{Distribution, StandardNormal};
 
 fn device() -> Device {
     let mut device = Device::flex();
@@ -11,8 +15,16 @@ fn device() -> Device {
     device.autodiff()
 }
 
+thread_local! {
+    // A generator of each test's own: Burn's is one for the process, so that tests beside each other would change
+    // what each draws.
+    static RANDOM: RefCell<StdRng> = RefCell::new(StdRng::seed_from_u64(1));
+}
+
 fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
-    Tensor::random(shape, Distribution::Normal(0.0, 1.0), &device())
+    let numbers: Vec<f64> = RANDOM
+        .with_borrow_mut(|random| StandardNormal.sample_iter(random).take(shape.iter().product()).collect());
+    Tensor::from_data(TensorData::new(numbers, shape), &device())
 }
 
 fn bits(shape: [usize; 2]) -> Tensor<2> {

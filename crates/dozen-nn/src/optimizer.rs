@@ -79,12 +79,12 @@ impl Optimizer {
         self.step_each(module, gradients, &|_| rate)
     }
 
-    /// The same with a rate for each parameter by its path in the module, as in `blocks.3.expand.weight`.
+    /// The same with a rate for each parameter by its path in the module, as in `[blocks, 3, expand, weight]`.
     pub fn step_each<M: Module>(
         &mut self,
         module: M,
         gradients: GradientsParams,
-        rate: &dyn Fn(&str) -> f64,
+        rate: &dyn Fn(&[String]) -> f64,
     ) -> M {
         self.time += 1;
         let scale = self.clip_norm.map_or(1.0, |limit| (limit / global_norm(&module, &gradients)).min(1.0));
@@ -166,7 +166,7 @@ struct Stepper<'a> {
     optimizer: &'a mut Optimizer,
     gradients: GradientsParams,
     scale: f64,
-    rate: &'a dyn Fn(&str) -> f64,
+    rate: &'a dyn Fn(&[String]) -> f64,
     path: Vec<String>,
 }
 
@@ -192,7 +192,7 @@ impl ModuleMapper for Stepper<'_> {
             id,
             tensor.inner().flatten(0, D - 1),
             gradient.flatten(0, D - 1),
-            (self.rate)(&self.path.join(".")),
+            (self.rate)(&self.path),
         );
         let mut tensor = Tensor::from_inner(updated.reshape(shape));
         if tracked {

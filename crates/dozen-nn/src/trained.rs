@@ -42,8 +42,8 @@ impl<M: Module> Trained<M> {
         self.descend_each(loss, &|_| rate);
     }
 
-    /// The same with a rate for each parameter by its path in the module, as in `blocks.3.expand.weight`.
-    pub fn descend_each(&mut self, loss: &Tensor<1>, rate: &dyn Fn(&str) -> f64) {
+    /// The same with a rate for each parameter by its path in the module, as in `[blocks, 3, expand, weight]`.
+    pub fn descend_each(&mut self, loss: &Tensor<1>, rate: &dyn Fn(&[String]) -> f64) {
         let gradients = GradientsParams::from_grads(loss.backward(), self.module());
         let module = self.module.take().expect("the module is absent only inside a step");
         let module = self.optimizer.step_each(module, gradients, rate);

@@ -158,15 +158,27 @@ pub(super) fn log_sum_exp<const D: usize>(x: Tensor<D>, dimension: usize) -> Ten
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Distribution;
+    use std::cell::RefCell;
+
+    use burn::tensor::TensorData;
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+    use rand_distr::{Distribution, StandardNormal};
 
     use super::*;
     use crate::tensors::to_host;
 
     const DRAWS: usize = 200_000;
 
+    thread_local! {
+        // A generator of each test's own, so that tests beside each other do not change its draws.
+        static RANDOM: RefCell<StdRng> = RefCell::new(StdRng::seed_from_u64(1));
+    }
+
     fn normal(shape: [usize; 2], deviation: f64, device: &Device) -> Tensor<2> {
-        Tensor::random(shape, Distribution::Normal(0.0, deviation), device)
+        let numbers: Vec<f32> = RANDOM
+            .with_borrow_mut(|random| StandardNormal.sample_iter(random).take(shape[0] * shape[1]).collect());
+        Tensor::from_data(TensorData::new(numbers, shape), device) * deviation
     }
 
     fn mean(tensor: Tensor<2>) -> f64 {

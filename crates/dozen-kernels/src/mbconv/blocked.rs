@@ -1,6 +1,9 @@
 //! Images with their channels in blocks, so that a vector holds neighbouring channels of one pixel.
 
 use bytemuck::{Pod, Zeroable};
+use pulp::Simd;
+
+use crate::vector::{Vectorized, lanes, load, values};
 
 /// Channels in a block: one register of AVX-512, two of AVX2, four of NEON.
 pub(super) const BLOCK: usize = 16;
@@ -19,6 +22,56 @@ impl Lanes {
         lanes[..values.len()].copy_from_slice(values);
         Self(lanes)
     }
+
+    /// Adds each value to its like.
+    #[inline(always)]
+    pub(super) fn add(&mut self, other: Self) {
+        for (value, other) in self.0.iter_mut().zip(other.0) {
+            *value += other;
+        }
+    }
+
+    /// Multiplies each value by its like.
+    #[inline(always)]
+    pub(super) fn multiply(&mut self, factors: Self) {
+        for (value, factor) in self.0.iter_mut().zip(factors.0) {
+            *value *= factor;
+        }
+    }
+
+    /// The values as vectors of the instruction set, `V` being as many as they fill.
+    #[inline(always)]
+    pub(super) fn vectors<S: Simd, const V: usize>(&self, simd: S) -> [<f32 as Vectorized>::Vector<S>; V] {
+        let mut vectors = [f32::splat(simd, 0.0); V];
+        for (v, vector) in vectors.iter_mut().enumerate() {
+            *vector = load::<S, f32>(&self.0[v * lanes::<S, f32>()..]);
+        }
+        vectors
+    }
+
+    /// The values of such vectors.
+    #[inline(always)]
+    pub(super) fn of_vectors<S: Simd, const V: usize>(vectors: &[<f32 as Vectorized>::Vector<S>; V]) -> Self {
+        let mut lanes_of = Self::ZERO;
+        for (v, vector) in vectors.iter().enumerate() {
+            let width = lanes::<S, f32>();
+            lanes_of.0[v * width..][..width].copy_from_slice(values::<S, f32>(vector));
+        }
+        lanes_of
+    }
+}
+
+/// Values that lie as `[channel][place]` as `[block of channels][place]`.
+pub(super) fn in_blocks(values: &[f32], places: usize) -> Vec<Lanes> {
+    let channels = values.len() / places.max(1);
+    let mut blocked = vec![Lanes::ZERO; channels.div_ceil(BLOCK) * places];
+    for (channel, values) in values.chunks_exact(places.max(1)).enumerate() {
+        let block = &mut blocked[channel / BLOCK * places..][..places];
+        for (lanes, value) in block.iter_mut().zip(values) {
+            lanes.0[channel % BLOCK] = *value;
+        }
+    }
+    blocked
 }
 
 /// An image as the inference engine keeps it, `[block of channels][line][column][channel of the block]`; channels beyond the last are zero.
@@ -60,28 +113,18 @@ impl BlockedImage {
     /// When there are not as many values.
     pub fn from_planar(values: &[f32], [channels, height, width]: [usize; 3]) -> Self {
         assert_eq!(values.len(), channels * height * width, "values of an image");
-        let pixels = height * width;
-        let mut blocked = vec![Lanes::ZERO; channels.div_ceil(BLOCK) * pixels];
-        for (channel, values) in values.chunks_exact(pixels.max(1)).enumerate() {
-            let block = &mut blocked[channel / BLOCK * pixels..][..pixels];
-            for (lanes, value) in block.iter_mut().zip(values) {
-                lanes.0[channel % BLOCK] = *value;
-            }
-        }
-        Self { channels, height, width, values: blocked }
+        Self { channels, height, width, values: in_blocks(values, height * width) }
     }
 
     /// The mean of each channel.
     pub fn means(&self) -> Vec<f32> {
         let pixels = self.pixels();
         let mean = |block: &[Lanes]| {
-            let mut sum = [0.0; BLOCK];
+            let mut sum = Lanes::ZERO;
             for lanes in block {
-                for (sum, value) in sum.iter_mut().zip(lanes.0) {
-                    *sum += value;
-                }
+                sum.add(*lanes);
             }
-            sum.map(|sum| sum / pixels as f32)
+            sum.0.map(|sum| sum / pixels as f32)
         };
         let mut means: Vec<f32> = self.values.chunks_exact(pixels.max(1)).flat_map(mean).collect();
         means.truncate(self.channels);

@@ -4,12 +4,13 @@ use std::cell::RefCell;
 
 use pulp::{Simd, WithSimd};
 
-use super::blocked::{BLOCK, Lanes};
+use super::blocked::{BLOCK, Lanes, in_blocks};
 use super::pointwise::{Columns, Panel, Place, multiply};
 use super::swish::Swish;
+use crate::conv::Convolution;
 use crate::function::Function;
 use crate::real::architecture;
-use crate::vector::{Vectorized, lanes, load, values};
+use crate::vector::{Vectorized, lanes};
 
 /// The weights of a depthwise convolution, packed for inference.
 #[derive(Clone, Debug)]
@@ -31,26 +32,18 @@ impl Depthwise {
     pub fn new(weights: &[f32], bias: &[f32], taps: usize, stride: usize) -> Self {
         let channels = bias.len();
         assert_eq!(weights.len(), channels * taps * taps, "a weight for each tap of each channel");
-        let area = taps * taps;
-        let mut packed = vec![Lanes::ZERO; channels.div_ceil(BLOCK) * area];
-        for (channel, weights) in weights.chunks_exact(area).enumerate() {
-            let block = &mut packed[channel / BLOCK * area..][..area];
-            for (lanes, weight) in block.iter_mut().zip(weights) {
-                lanes.0[channel % BLOCK] = *weight;
-            }
-        }
         Self {
             channels,
             taps,
             stride,
-            weights: packed,
+            weights: in_blocks(weights, taps * taps),
             bias: bias.chunks(BLOCK).map(Lanes::from_slice).collect(),
         }
     }
 
-    /// Outputs along a side.
-    pub(super) fn outputs(&self, side: usize, padding: [usize; 2]) -> usize {
-        (side + padding[0] + padding[1]).saturating_sub(self.taps) / self.stride + 1
+    /// Height and width of the outputs.
+    pub(super) fn outputs(&self, sides: [usize; 2], padding: [[usize; 2]; 2]) -> [usize; 2] {
+        Convolution { stride: self.stride, padding, ..Convolution::default() }.outputs(sides, [self.taps; 2])
     }
 }
 
@@ -107,7 +100,7 @@ impl Run<'_, '_> {
         let Self { lines, kept } = self;
         let Depthwise { taps, stride, .. } = *lines.depthwise;
         let [left, right] = lines.padding[1];
-        let width = lines.depthwise.outputs(lines.sides[1], lines.padding[1]);
+        let [_, width] = lines.depthwise.outputs(lines.sides, lines.padding);
         let row = lines.sides[1] + left + right;
         let rows = lines.y.len() / width;
         let room = (KEPT / (size_of::<Lanes>() * row)).max(taps);
@@ -214,26 +207,16 @@ fn outputs<S: Simd, const M: usize, const V: usize>(
     out: &mut [Lanes],
     sums: &mut Lanes,
 ) {
-    let width = lanes::<S, f32>();
-    let mut totals = [[f32::splat(simd, 0.0); V]; M];
-    for totals in &mut totals {
-        for (v, total) in totals.iter_mut().enumerate() {
-            *total = load::<S, f32>(&bias.0[v * width..]);
-        }
-    }
+    let mut totals = [bias.vectors::<S, V>(simd); M];
     let span = (M - 1) * stride + 1;
     for (line, weights) in source.chunks_exact(row).zip(weights.chunks_exact(taps)) {
         for (tap, weights) in weights.iter().enumerate() {
-            let mut w = [f32::splat(simd, 0.0); V];
-            for (v, w) in w.iter_mut().enumerate() {
-                *w = load::<S, f32>(&weights.0[v * width..]);
-            }
+            let w = weights.vectors::<S, V>(simd);
             let pixels = &line[first * stride + tap..][..span];
             for m in 0..M {
-                let pixel = &pixels[m * stride].0;
+                let x = pixels[m * stride].vectors::<S, V>(simd);
                 for v in 0..V {
-                    let x = load::<S, f32>(&pixel[v * width..]);
-                    totals[m][v] = f32::multiply_add(simd, x, w[v], totals[m][v]);
+                    totals[m][v] = f32::multiply_add(simd, x[v], w[v], totals[m][v]);
                 }
             }
         }
@@ -241,16 +224,11 @@ fn outputs<S: Simd, const M: usize, const V: usize>(
     // A copy, so that the sums themselves stay in registers above.
     let totals = totals;
     for (m, totals) in totals.iter().enumerate() {
-        let mut lanes = Lanes::ZERO;
-        for (v, total) in totals.iter().enumerate() {
-            lanes.0[v * width..][..width].copy_from_slice(values::<S, f32>(total));
-        }
+        let mut lanes = Lanes::of_vectors::<S, V>(totals);
         for value in &mut lanes.0 {
             *value = Swish.value(*value);
         }
-        for (sum, value) in sums.0.iter_mut().zip(lanes.0) {
-            *sum += value;
-        }
+        sums.add(lanes);
         out[first + m] = lanes;
     }
 }

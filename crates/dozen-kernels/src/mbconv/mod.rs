@@ -19,6 +19,7 @@ use self::blocked::{BLOCK, Lanes};
 use self::depthwise::Lines;
 use self::pointwise::{Columns, Place, multiply};
 use self::swish::Swish;
+use crate::conv::Convolution;
 use crate::function::{Identity, Sigmoid, Silu};
 use crate::real::architecture;
 use crate::vector::{Vectorized, lanes};
@@ -52,9 +53,8 @@ impl Stem {
         threads: usize,
         workspace: &mut Workspace,
     ) -> BlockedImage {
-        let outputs = [0, 1].map(|axis| {
-            (sides[axis] + padding[axis][0] + padding[axis][1]).saturating_sub(self.taps) / self.stride + 1
-        });
+        let geometry = Convolution { stride: self.stride, padding, ..Convolution::default() };
+        let outputs = geometry.outputs(sides, [self.taps; 2]);
         let mut y = workspace.image(self.weights.outputs, outputs);
         let lines = outputs[0].div_ceil(threads);
         let mut pieces: Vec<Vec<&mut [Lanes]>> = Vec::new();
@@ -194,7 +194,7 @@ impl MbConv {
         workspace: &mut Workspace,
     ) -> (BlockedImage, Vec<Lanes>) {
         let depthwise = &self.depthwise;
-        let sides = [0, 1].map(|axis| depthwise.outputs(x.sides()[axis], padding[axis]));
+        let sides = depthwise.outputs(x.sides(), padding);
         let mut y = workspace.image(depthwise.channels, sides);
         let blocks = y.blocks();
         // Blocks are shared out whole where that is even, else each in parts of some lines.
@@ -223,9 +223,7 @@ impl MbConv {
         };
         let mut sums = vec![Lanes::ZERO; blocks];
         for (block, lanes) in done {
-            for (sum, value) in sums[block].0.iter_mut().zip(lanes.0) {
-                *sum += value;
-            }
+            sums[block].add(lanes);
         }
         (y, sums)
     }

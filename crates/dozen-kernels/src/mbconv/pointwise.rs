@@ -3,11 +3,11 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::blocked::{BLOCK, BlockedImage, Lanes, Workspace};
+use super::blocked::{BLOCK, BlockedImage, Lanes, Workspace, in_blocks};
 use super::swish::Swish;
 use crate::function::{Function, Identity};
 use crate::real::architecture;
-use crate::vector::{Vectorized, lanes, load, values};
+use crate::vector::{Vectorized, lanes};
 
 /// A matrix and a bias, packed for inference: `y = f(W x + b)` at each pixel.
 #[derive(Clone, Debug)]
@@ -29,14 +29,12 @@ impl Pointwise {
         let outputs = bias.len();
         let inputs = weights.len() / outputs.max(1);
         assert_eq!(weights.len(), inputs * outputs, "a weight for each input of each output");
-        let mut panels = vec![Lanes::ZERO; outputs.div_ceil(BLOCK) * inputs];
-        for (output, weights) in weights.chunks_exact(inputs.max(1)).enumerate() {
-            let panel = &mut panels[output / BLOCK * inputs..][..inputs];
-            for (lanes, weight) in panel.iter_mut().zip(weights) {
-                lanes.0[output % BLOCK] = *weight;
-            }
+        Self {
+            inputs,
+            outputs,
+            panels: in_blocks(weights, inputs),
+            bias: bias.chunks(BLOCK).map(Lanes::from_slice).collect(),
         }
-        Self { inputs, outputs, panels, bias: bias.chunks(BLOCK).map(Lanes::from_slice).collect() }
     }
 
     pub(super) fn blocks(&self) -> usize {
@@ -54,9 +52,7 @@ impl Pointwise {
         let mut panels = self.panels.clone();
         for panel in panels.chunks_exact_mut(self.inputs.max(1)) {
             for (lanes, factor) in panel.iter_mut().zip(factors) {
-                for value in &mut lanes.0 {
-                    *value *= factor;
-                }
+                lanes.multiply(Lanes([*factor; BLOCK]));
             }
         }
         Self { panels, bias: self.bias.clone(), ..*self }
@@ -112,9 +108,7 @@ impl Pointwise {
                 let pixels = x.pixels().max(1);
                 for (block, factors) in x.values.chunks_exact_mut(pixels).zip(factors) {
                     for lanes in block {
-                        for (value, factor) in lanes.0.iter_mut().zip(factors.0) {
-                            *value *= factor;
-                        }
+                        lanes.multiply(*factors);
                     }
                 }
             }
@@ -226,9 +220,7 @@ impl<F: Function> WithSimd for Multiply<'_, F> {
         multiply(simd, self.x, self.panel, count, self.f, place, self.y);
         if let Some(residual) = self.residual {
             for (y, residual) in self.y.iter_mut().zip(residual) {
-                for (y, residual) in y.0.iter_mut().zip(residual.0) {
-                    *y += residual;
-                }
+                y.add(*residual);
             }
         }
     }
@@ -340,21 +332,11 @@ fn tile<S: Simd, F: Function, const M: usize, const V: usize>(
     place: &mut Place,
     y: &mut [Lanes],
 ) {
-    let width = lanes::<S, f32>();
-    let mut sums = [[f32::splat(simd, 0.0); V]; M];
+    let mut sums = [panel.bias.vectors::<S, V>(simd); M];
     if begun {
         let mut ahead = *place;
         for sums in &mut sums {
-            let from = &y[ahead.next()].0;
-            for (v, sum) in sums.iter_mut().enumerate() {
-                *sum = load::<S, f32>(&from[v * width..]);
-            }
-        }
-    } else {
-        for sums in &mut sums {
-            for (v, sum) in sums.iter_mut().enumerate() {
-                *sum = load::<S, f32>(&panel.bias.0[v * width..]);
-            }
+            *sums = y[ahead.next()].vectors(simd);
         }
     }
     let mut start = x.first + done;
@@ -362,10 +344,7 @@ fn tile<S: Simd, F: Function, const M: usize, const V: usize>(
         let pixels: &[Lanes; M] = x.values[start..].first_chunk().expect("pixels of the image");
         start += x.pixels;
         for (k, weights) in weights.iter().enumerate() {
-            let mut w = [f32::splat(simd, 0.0); V];
-            for (v, w) in w.iter_mut().enumerate() {
-                *w = load::<S, f32>(&weights.0[v * width..]);
-            }
+            let w = weights.vectors::<S, V>(simd);
             for m in 0..M {
                 let value = f32::splat(simd, pixels[m].0[k % BLOCK]);
                 for v in 0..V {
@@ -377,10 +356,7 @@ fn tile<S: Simd, F: Function, const M: usize, const V: usize>(
     // A copy, so that the sums themselves stay in registers above.
     let done = sums;
     for sums in &done {
-        let mut out = Lanes::ZERO;
-        for (v, sum) in sums.iter().enumerate() {
-            out.0[v * width..][..width].copy_from_slice(values::<S, f32>(sum));
-        }
+        let mut out = Lanes::of_vectors::<S, V>(sums);
         if ends {
             for value in &mut out.0 {
                 *value = f.value(*value);
