@@ -1,11 +1,12 @@
 //! Pictures with the names of their classes.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dozen_nn::Error;
 use rayon::prelude::*;
 
+use crate::files::{is_picture, pictures_in, sorted};
 use crate::picture::Picture;
 
 /// Pictures of known classes, as bytes of their files.
@@ -40,16 +41,8 @@ impl Item {
     }
 }
 
-/// Names that pictures end with.
-const ENDINGS: [&str; 5] = ["png", "jpg", "jpeg", "bmp", "webp"];
-
 /// More bytes than this no file of a picture may have.
 const LARGEST: u64 = 1 << 28;
-
-fn is_picture(path: &Path) -> bool {
-    let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
-    ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
-}
 
 impl Labelled {
     /// Reads a folder with a folder for each class; a tar archive of such, of which `archive.tar.gz:FOLDER` takes the classes in that folder; a table (.csv, .tsv) of the
@@ -150,7 +143,7 @@ fn of_folder(folder: &Path) -> Result<Vec<ClassFile>, Error> {
             continue;
         }
         let name = class.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let pictures: Vec<PathBuf> = sorted(&class)?.into_iter().filter(|path| is_picture(path)).collect();
+        let pictures = pictures_in(&class)?;
         if pictures.is_empty() {
             files.push(ClassFile { name: String::new(), class: name.clone(), bytes: None });
         }
@@ -230,15 +223,6 @@ fn of_table(table: &Path, delimiter: u8) -> Result<Vec<ClassFile>, Error> {
         });
     }
     Ok(files)
-}
-
-fn sorted(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let failed = |source| Error::Io { action: "read", path: folder.to_owned(), source };
-    let entries = std::fs::read_dir(folder).map_err(failed)?;
-    let mut paths =
-        entries.map(|entry| Ok(entry.map_err(failed)?.path())).collect::<Result<Vec<_>, Error>>()?;
-    paths.sort();
-    Ok(paths)
 }
 
 fn of_archive(path: &str) -> Result<Vec<ClassFile>, Error> {

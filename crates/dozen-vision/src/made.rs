@@ -3,6 +3,7 @@
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use crate::detection::{Annotation, DetectionSet, ImageFile};
 use crate::picture::Picture;
 
 /// The kinds of shapes, in the order of their names.
@@ -62,6 +63,47 @@ pub fn shapes(count: usize, size: usize, seed: u64) -> Vec<(usize, Picture)> {
     (0..count).map(picture).collect()
 }
 
+/// The kinds of shapes in [`scenes`], places in [`SHAPES`].
+const IN_SCENES: [usize; 4] = [1, 3, 5, 7];
+
+/// Pictures of `size` by `size` pixels with one to six shapes of four kinds, apart from each other and of widely spread sizes: the largest is some twenty times the smallest. With the boxes of their pixels.
+pub fn scenes(count: usize, size: usize, seed: u64) -> (DetectionSet, Vec<Picture>) {
+    let mut set = DetectionSet {
+        categories: IN_SCENES.iter().map(|kind| SHAPES[*kind].to_owned()).collect(),
+        ..DetectionSet::default()
+    };
+    let mut pictures = Vec::with_capacity(count);
+    for image in 0..count {
+        let mut rng = StdRng::seed_from_u64(seed ^ (image as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let (mut picture, ground) = noisy_ground(size, &mut rng);
+        let name = format!("{image:05}.png");
+        set.images.push(ImageFile { path: name.clone().into(), name, width: size, height: size });
+        let wanted = rng.random_range(1..=6);
+        let mut poses: Vec<Pose> = Vec::new();
+        for _ in 0..10 * wanted {
+            // Uniform in the logarithm, from a fiftieth of the side to half less a pixel.
+            let (least, most) = (size as f64 * 0.02, size as f64 * 0.42);
+            let radius = least * (most / least).powf(rng.random());
+            let place = |rng: &mut StdRng| rng.random_range(radius..=size as f64 - radius);
+            let (x, y) = (place(&mut rng), place(&mut rng));
+            let apart = |other: &Pose| (x - other.x).hypot(y - other.y) > radius + other.radius + 1.0;
+            if poses.len() < wanted && poses.iter().all(apart) {
+                poses.push(Pose { x, y, radius, turn: rng.random_range(0.0..std::f64::consts::TAU) });
+            }
+        }
+        for pose in poses {
+            let category = rng.random_range(0..IN_SCENES.len());
+            let rect = draw(&mut picture, IN_SCENES[category], pose, contrast(ground, &mut rng));
+            if let Some(rect) = rect {
+                let area = (rect[2] - rect[0]) * (rect[3] - rect[1]);
+                set.boxes.push(Annotation { image, category, rect, area, crowd: false, difficult: false });
+            }
+        }
+        pictures.push(picture);
+    }
+    (set, pictures)
+}
+
 /// A ground of one colour with noise, and the colour.
 fn noisy_ground(size: usize, rng: &mut StdRng) -> (Picture, [f64; 3]) {
     let colour = [0, 1, 2].map(|_| rng.random_range(30.0..225.0));
@@ -84,11 +126,15 @@ fn contrast(from: [f64; 3], rng: &mut StdRng) -> [f64; 3] {
     }
 }
 
-/// Draws a shape, each pixel by nine points of it.
-fn draw(picture: &mut Picture, kind: usize, pose: Pose, colour: [f64; 3]) {
+/// Draws a shape, each pixel by nine points of it, and gives the box of the pixels that are more than half in it.
+fn draw(picture: &mut Picture, kind: usize, pose: Pose, colour: [f64; 3]) -> Option<[f64; 4]> {
     let (sin, cos) = pose.turn.sin_cos();
+    let mut rect: Option<[f64; 4]> = None;
     for (place, pixel) in picture.pixels.chunks_exact_mut(3).enumerate() {
         let (left, top) = ((place % picture.width) as f64, (place / picture.width) as f64);
+        if (left - pose.x).abs().max((top - pose.y).abs()) > 1.4 * pose.radius + 1.0 {
+            continue;
+        }
         let hits = (0..9).filter(|point| {
             let x = (left + (f64::from(point % 3) + 0.5) / 3.0 - pose.x) / pose.radius;
             let y = (top + (f64::from(point / 3) + 0.5) / 3.0 - pose.y) / pose.radius;
@@ -98,7 +144,12 @@ fn draw(picture: &mut Picture, kind: usize, pose: Pose, colour: [f64; 3]) {
         for (value, colour) in pixel.iter_mut().zip(colour) {
             *value = (f64::from(*value) * (1.0 - share) + colour * share).round() as u8;
         }
+        if share > 0.5 {
+            let [l, t, r, b] = rect.unwrap_or([left, top, left, top]);
+            rect = Some([l.min(left), t.min(top), r.max(left + 1.0), b.max(top + 1.0)]);
+        }
     }
+    rect
 }
 
 #[cfg(test)]
@@ -122,5 +173,17 @@ mod tests {
         let (first, again) = (shapes(8, 24, 1), shapes(8, 24, 1));
         assert_eq!(first, again);
         assert_ne!(first[0].1, shapes(8, 24, 2)[0].1);
+    }
+
+    #[test]
+    fn scenes_have_shapes_of_many_sizes_in_their_boxes() {
+        let (set, pictures) = scenes(60, 128, 3);
+        assert_eq!((set.images.len(), pictures.len()), (60, 60));
+        let sides: Vec<f64> = set.boxes.iter().map(|annotation| annotation.area.sqrt()).collect();
+        let (least, most) =
+            sides.iter().fold((f64::MAX, 0.0_f64), |(a, b), side| (a.min(*side), b.max(*side)));
+        assert!(set.boxes.len() > 120 && least < 6.0 && most > 60.0, "{} {least} {most}", set.boxes.len());
+        let within = |rect: [f64; 4]| rect.iter().all(|side| (0.0..=128.0).contains(side));
+        assert!(set.boxes.iter().all(|annotation| within(annotation.rect)));
     }
 }

@@ -1,8 +1,10 @@
 //! A convolution with what goes with it, as every network of this crate is made of them.
 
 use burn::module::{Module, Param};
+use burn::tensor::module::max_pool2d;
+use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, Distribution, Tensor};
-use dozen_kernels::{Activation, Convolution, conv2d};
+use dozen_kernels::{Activation, Convolution, Fusion, conv2d, conv2d_fused};
 use dozen_nn::BatchNorm;
 
 /// A convolution, batch normalisation and an activation.
@@ -18,6 +20,9 @@ pub struct Unit {
     same: bool,
     #[module(skip)]
     activation: Option<Activation>,
+    /// For inference: the weights times the normalisation's scale, and its shift.
+    #[module(skip)]
+    folded: Option<(Tensor<4>, Tensor<1>)>,
 }
 
 /// How a unit differs from a dense one at every pixel.
@@ -54,7 +59,15 @@ impl Unit {
             },
             same,
             activation,
+            folded: None,
         }
+    }
+
+    /// Makes evaluation of the weights as they are now one pass.
+    pub(crate) fn fold(&mut self) {
+        let (scale, shift) = self.norm.scale_and_shift();
+        let outputs = scale.dims()[0];
+        self.folded = Some((self.weight.val() * scale.reshape([outputs, 1, 1, 1]), shift));
     }
 
     /// The geometry for an image of this height and width.
@@ -88,7 +101,77 @@ impl Unit {
     /// `[batch, inputs, height, width]` to `[batch, outputs, height', width']`.
     pub fn forward(&self, x: Tensor<4>, training: bool) -> Tensor<4> {
         let [_, _, height, width] = x.dims();
-        let y = conv2d(x, self.weight.val(), self.geometry([height, width]));
-        self.norm.images(y, self.activation(), training)
+        let geometry = self.geometry([height, width]);
+        self.normalized(self.convolved(x, geometry), training)
     }
+
+    /// The same weights at several dilations, each on a part of the batch of its own, one after the other; normalised together.
+    pub(crate) fn forward_dilated(&self, x: Tensor<4>, dilations: &[usize], training: bool) -> Tensor<4> {
+        let part = |(x, dilation): (Tensor<4>, &usize)| {
+            let padding = Convolution::padded(dilation * (self.taps() - 1) / 2).padding;
+            self.convolved(x, Convolution { dilation: *dilation, padding, ..self.geometry })
+        };
+        let parts = x.chunk(dilations.len(), 0).into_iter().zip(dilations).map(part).collect();
+        self.normalized(Tensor::cat(parts, 0), training)
+    }
+
+    fn convolved(&self, x: Tensor<4>, geometry: Convolution) -> Tensor<4> {
+        match &self.folded {
+            Some((weight, shift)) => {
+                let fusion = Fusion { scale: None, bias: Some(shift.clone()), activation: self.activation };
+                conv2d_fused(x, weight.clone(), fusion, geometry)
+            }
+            None => conv2d(x, self.weight.val(), geometry),
+        }
+    }
+
+    fn normalized(&self, y: Tensor<4>, training: bool) -> Tensor<4> {
+        if self.folded.is_some() { y } else { self.norm.images(y, self.activation, training) }
+    }
+}
+
+/// A convolution of stride one with a bias, that keeps height and width.
+#[derive(Module, Debug)]
+pub struct Conv {
+    /// `[outputs, inputs, taps, taps]`.
+    pub weight: Param<Tensor<4>>,
+    /// `[outputs]`.
+    pub bias: Param<Tensor<1>>,
+    #[module(skip)]
+    activation: Option<Activation>,
+}
+
+impl Conv {
+    /// Normal weights of this deviation, zero biases.
+    pub(crate) fn new(
+        [inputs, outputs, taps]: [usize; 3],
+        deviation: f64,
+        activation: Option<Activation>,
+        device: &Device,
+    ) -> Self {
+        let sizes = [outputs, inputs, taps, taps];
+        let weight = Tensor::random(sizes, Distribution::Normal(0.0, deviation), device);
+        Self {
+            weight: Param::from_tensor(weight),
+            bias: Param::from_tensor(Tensor::zeros([outputs], device)),
+            activation,
+        }
+    }
+
+    /// `[batch, inputs, height, width]` to `[batch, outputs, height, width]`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let weight = self.weight.val();
+        let geometry = Convolution::padded((weight.dims()[2] - 1) / 2);
+        let fusion = Fusion { scale: None, bias: Some(self.bias.val()), activation: self.activation };
+        conv2d_fused(x, weight, fusion, geometry)
+    }
+}
+
+/// The greatest of `taps` by `taps` pixels, with stride two: `[batch, channels, height, width]` to `[batch, channels, height', width']`.
+pub(crate) fn max_pool(x: Tensor<4>, taps: usize) -> Tensor<4> {
+    let around = (taps - 1) / 2;
+    let mut options = MaxPoolOptions::new([taps; 2]);
+    options.stride = [2; 2];
+    options.padding = [(around, around); 2];
+    max_pool2d(x, options)
 }

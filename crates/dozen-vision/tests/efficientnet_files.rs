@@ -44,7 +44,7 @@ fn pytorch_files_are_read_with_their_strides_and_types() {
 fn nothing_in_a_pickle_is_run() {
     let tensors = read_weights(&file("weights_run.pth")).unwrap();
     assert_eq!(tensors.keys().collect::<Vec<_>>(), ["weight"]);
-    assert!(!Path::new("/tmp/dozen-was-run").exists());
+    assert!(!Path::new("dozen-was-run").exists());
 }
 
 #[test]

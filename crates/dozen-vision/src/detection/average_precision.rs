@@ -55,7 +55,7 @@ pub struct AveragePrecision {
 }
 
 /// The intersection over the union, or of a crowd over the detection.
-fn overlap(detection: &[f64; 4], truth: &Truth) -> f64 {
+pub(super) fn overlap(detection: &[f64; 4], truth: &Truth) -> f64 {
     let [dx, dy, dw, dh] = *detection;
     let [gx, gy, gw, gh] = truth.bbox;
     let width = (dx + dw).min(gx + gw) - dx.max(gx);

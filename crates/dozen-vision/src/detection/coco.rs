@@ -6,8 +6,9 @@ use std::path::Path;
 use dozen_nn::Error;
 use serde::{Deserialize, Serialize};
 
-use super::set::{Annotation, DetectionSet, ImageFile, text_of, write_file};
+use super::set::{Annotation, DetectionSet, ImageFile};
 use super::{Detection, Truth};
+use crate::files::{text_of, write_file};
 
 #[derive(Serialize, Deserialize)]
 struct File {
@@ -101,8 +102,7 @@ pub(super) fn read(path: &Path, images: Option<&Path>) -> Result<DetectionSet, E
             crowd: object.iscrowd != 0,
             difficult: false,
         };
-        let name = set.categories[category].clone();
-        set.add(annotation, &name);
+        set.add(annotation);
     }
     Ok(set)
 }

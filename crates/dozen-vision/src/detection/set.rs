@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use dozen_nn::Error;
 
-use super::{coco, table, voc, yolo};
+use super::{Truth, coco, table, voc, yolo};
 
 /// Images and the boxes in them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -108,8 +108,9 @@ impl DetectionSet {
     }
 
     /// Adds a box, held to its image; one without area or of no category is left out, and named.
-    pub(super) fn add(&mut self, annotation: Annotation, category: &str) {
+    pub(super) fn add(&mut self, annotation: Annotation) {
         let image = &self.images[annotation.image];
+        let category = &self.categories[annotation.category];
         let [left, top, right, bottom] = annotation.rect;
         let (width, height) = (image.width as f64, image.height as f64);
         let mut leave = |reason: &str| {
@@ -145,6 +146,22 @@ impl DetectionSet {
         }
         self.categories = known.to_vec();
         self
+    }
+
+    /// The boxes as an evaluation takes them; what is difficult counts as a crowd does.
+    pub fn truths(&self) -> Vec<Truth> {
+        let truth = |annotation: &Annotation| {
+            let Annotation { image, category, rect: [left, top, right, bottom], area, crowd, difficult } =
+                *annotation;
+            Truth {
+                image,
+                category,
+                bbox: [left, top, right - left, bottom - top],
+                area,
+                crowd: crowd || difficult,
+            }
+        };
+        self.boxes.iter().map(truth).collect()
     }
 
     /// The places of each image's boxes.
@@ -183,22 +200,4 @@ pub(super) fn sides_of(path: &Path) -> Result<[usize; 2], Error> {
     let (width, height) = image::image_dimensions(path)
         .map_err(|error| Error::Request(format!("`{}` is no image: {error}", path.display())))?;
     Ok([width as usize, height as usize])
-}
-
-/// A file's text.
-pub(super) fn text_of(path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|source| Error::Io {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    })
-}
-
-/// Writes a file, and the folder that it is in.
-pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let failed = |source| Error::Io { action: "write", path: path.to_owned(), source };
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(failed)?;
-    }
-    std::fs::write(path, bytes).map_err(failed)
 }

@@ -1,10 +1,12 @@
 //! A table with a line for each box: `image`, `xmin`, `ymin`, `xmax`, `ymax`, `class`. A line without corners names an image without boxes.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use dozen_nn::Error;
 
-use super::set::{Annotation, DetectionSet, ImageFile, place_of, sides_of, write_file};
+use super::set::{Annotation, DetectionSet, ImageFile, place_of, sides_of};
+use crate::files::write_file;
 
 const COLUMNS: [&str; 6] = ["image", "xmin", "ymin", "xmax", "ymax", "class"];
 
@@ -21,11 +23,11 @@ pub(super) fn read(path: &Path, images: Option<&Path>) -> Result<DetectionSet, E
     }
     let folder = images.unwrap_or(path.parent().unwrap_or(Path::new("")));
     let mut set = DetectionSet::default();
-    let mut known: Vec<String> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
     for (row, record) in reader.records().enumerate() {
         let record = record.map_err(unread)?;
         let cell = |at: usize| record.get(places[at]).unwrap_or("").trim();
-        let image = place_of(&mut known, cell(0));
+        let image = *known.entry(cell(0).to_owned()).or_insert(set.images.len());
         if image == set.images.len() {
             let file = folder.join(cell(0));
             let [width, height] = sides_of(&file)?;
@@ -41,7 +43,7 @@ pub(super) fn read(path: &Path, images: Option<&Path>) -> Result<DetectionSet, E
         let rect = [corner(1)?, corner(2)?, corner(3)?, corner(4)?];
         let area = (rect[2] - rect[0]) * (rect[3] - rect[1]);
         let category = place_of(&mut set.categories, cell(5));
-        set.add(Annotation { image, category, rect, area, crowd: false, difficult: false }, cell(5));
+        set.add(Annotation { image, category, rect, area, crowd: false, difficult: false });
     }
     Ok(set)
 }

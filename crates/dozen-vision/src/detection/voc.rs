@@ -5,7 +5,8 @@ use std::path::Path;
 use dozen_nn::Error;
 use roxmltree::{Document, Node};
 
-use super::set::{Annotation, DetectionSet, ImageFile, place_of, sides_of, text_of, write_file};
+use super::set::{Annotation, DetectionSet, ImageFile, place_of, sides_of};
+use crate::files::{sorted, text_of, write_file};
 
 pub(super) fn read(folder: &Path, split: Option<&str>) -> Result<DetectionSet, Error> {
     let mut set = DetectionSet::default();
@@ -39,7 +40,7 @@ pub(super) fn read(folder: &Path, split: Option<&str>) -> Result<DetectionSet, E
                 crowd: false,
                 difficult: child(object, "difficult").as_deref() == Some("1"),
             };
-            set.add(annotation, &category);
+            set.add(annotation);
         }
     }
     sort_categories(&mut set);
@@ -65,26 +66,20 @@ fn names(folder: &Path, split: Option<&str>) -> Result<Vec<String>, Error> {
         let text = text_of(&folder.join("ImageSets/Main").join(format!("{split}.txt")))?;
         return Ok(text.split_whitespace().map(str::to_owned).collect());
     }
-    let place = folder.join("Annotations");
-    let failed = |source| Error::Io { action: "read", path: place.clone(), source };
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(&place).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|ending| ending == "xml") {
-            names.extend(path.file_stem().map(|name| name.to_string_lossy().into_owned()));
-        }
-    }
+    let files = sorted(&folder.join("Annotations"))?;
+    let annotations = files.iter().filter(|path| path.extension().is_some_and(|ending| ending == "xml"));
+    let mut names: Vec<String> =
+        annotations.filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned())).collect();
     names.sort();
     Ok(names)
 }
 
-fn child_node<'a>(node: Node<'a, 'a>, name: &str) -> Option<Node<'a, 'a>> {
+fn child_node<'a, 'i>(node: Node<'a, 'i>, name: &str) -> Option<Node<'a, 'i>> {
     node.children().find(|child| child.has_tag_name(name))
 }
 
 fn child(node: Node<'_, '_>, name: &str) -> Option<String> {
-    let child = node.children().find(|child| child.has_tag_name(name))?;
-    child.text().map(|text| text.trim().to_owned())
+    child_node(node, name)?.text().map(|text| text.trim().to_owned())
 }
 
 fn number(node: Node<'_, '_>, name: &str) -> Option<f64> {

@@ -1,27 +1,16 @@
 //! YOLO's folders: a text file for each image, a line for each box with the number of its category, its middle and its sides as shares of the image's.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dozen_nn::Error;
 
-use super::set::{Annotation, DetectionSet, ImageFile, sides_of, text_of, write_file};
-
-const ENDINGS: [&str; 5] = ["png", "jpg", "jpeg", "bmp", "webp"];
+use super::set::{Annotation, DetectionSet, ImageFile, sides_of};
+use crate::files::{pictures_in, text_of, write_file};
 
 pub(super) fn read(folder: &Path, split: Option<&str>) -> Result<DetectionSet, Error> {
     let mut set = DetectionSet { categories: categories(folder)?, ..DetectionSet::default() };
     let place = split.map_or_else(|| folder.join("images"), |split| folder.join("images").join(split));
-    let failed = |source| Error::Io { action: "read", path: place.clone(), source };
-    let mut files: Vec<PathBuf> = std::fs::read_dir(&place)
-        .map_err(failed)?
-        .map(|entry| Ok(entry.map_err(failed)?.path()))
-        .collect::<Result<_, Error>>()?;
-    files.sort();
-    for path in files {
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
-        if !ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str())) {
-            continue;
-        }
+    for path in pictures_in(&place)? {
         let [width, height] = sides_of(&path)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let labels = split.map_or_else(|| folder.join("labels"), |split| folder.join("labels").join(split));
@@ -52,8 +41,7 @@ pub(super) fn read(folder: &Path, split: Option<&str>) -> Result<DetectionSet, E
                 continue;
             }
             let category = category as usize;
-            let name = set.categories[category].clone();
-            set.add(Annotation { image, category, rect, area: w * h, crowd: false, difficult: false }, &name);
+            set.add(Annotation { image, category, rect, area: w * h, crowd: false, difficult: false });
         }
     }
     Ok(set)

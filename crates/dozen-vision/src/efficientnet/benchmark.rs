@@ -7,6 +7,7 @@ use dozen_kernels::cross_entropy;
 use dozen_kernels::mbconv::Part;
 use dozen_nn::{Optimizer, OptimizerConfig, Trained};
 
+use super::count::layers;
 use super::engine::Layer;
 use super::{EfficientNet, Engine};
 
@@ -65,18 +66,19 @@ pub fn layer_times(network: &EfficientNet, size: usize, rounds: usize, device: &
     engine.layer_seconds(x.clone());
     let rounds: Vec<Vec<(Layer, f64)>> =
         (0..rounds.max(1)).map(|_| engine.layer_seconds(x.clone())).collect();
-    let work = multiply_adds(network, size);
+    let work = layers(network.config(), size);
     let median = |layer: usize| {
         let mut seconds: Vec<f64> = rounds.iter().map(|round| round[layer].1).collect();
         seconds.sort_by(f64::total_cmp);
         seconds[seconds.len() / 2]
     };
-    let layers = rounds[0].iter().enumerate();
-    layers
+    rounds[0]
+        .iter()
+        .enumerate()
         .map(|(at, (layer, _))| LayerTime {
             name: name(*layer),
             seconds: median(at),
-            multiply_adds: work[at],
+            multiply_adds: work[at].multiply_adds,
         })
         .collect()
 }
@@ -90,23 +92,4 @@ fn name(layer: Layer) -> String {
         Layer::Head => "head".into(),
         Layer::Classifier => "classifier".into(),
     }
-}
-
-/// Of each layer, in their order.
-fn multiply_adds(network: &EfficientNet, size: usize) -> Vec<u64> {
-    let mut side = size.div_ceil(network.stem.stride());
-    let area = |side: usize| (side * side) as u64;
-    let weights = |unit: &crate::Unit| unit.weight.val().shape().num_elements() as u64;
-    let linear = |layer: &dozen_nn::PrefixLinear| layer.weight.val().shape().num_elements() as u64;
-    let mut work = vec![weights(&network.stem) * area(side)];
-    for block in &network.blocks {
-        let expand = block.expand.as_ref().map_or(0, |unit| weights(unit) * area(side));
-        side = side.div_ceil(block.depthwise.stride());
-        work.push(expand + weights(&block.depthwise) * area(side));
-        work.push(linear(&block.reduce) + linear(&block.excite));
-        work.push(weights(&block.project) * area(side));
-    }
-    work.push(weights(&network.head) * area(side));
-    work.push(linear(&network.classifier));
-    work
 }

@@ -133,6 +133,19 @@ impl VariantConfig {
         ENDS.map(|of_b0| channels(of_b0, self.scaling.width))
     }
 
+    /// Channels of the last output of each scale, as [`super::EfficientNet::features`] gives them.
+    pub fn scales(&self) -> Vec<usize> {
+        let (mut scales, mut last) = (Vec::new(), self.ends()[0]);
+        for stage in self.stages() {
+            if stage.stride > 1 {
+                scales.push(last);
+            }
+            last = stage.outputs;
+        }
+        scales.push(last);
+        scales
+    }
+
     /// What is added to variances, and a batch's share in their averages.
     pub fn norm(&self) -> [f64; 2] {
         match self.numerics {

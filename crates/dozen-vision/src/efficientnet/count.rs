@@ -13,38 +13,53 @@ pub struct Cost {
 
 /// Counts parameters, and multiply-adds of all convolutions and linear layers.
 pub fn cost(config: &VariantConfig) -> Cost {
-    let mut cost = Cost { parameters: 0, multiply_adds: 0 };
-    let mut side = config.scaling.resolution as u64;
+    let layers = layers(config, config.scaling.resolution);
+    layers.into_iter().fold(Cost { parameters: 0, multiply_adds: 0 }, Cost::plus)
+}
+
+/// What each part of the network costs for a square image of so many pixels a side, in their order: the first convolution; of each block the expansion with the depthwise
+/// convolution, squeeze-and-excite, and the projection; the last convolution; the classifier.
+pub(super) fn layers(config: &VariantConfig, side: usize) -> Vec<Cost> {
+    let mut side = (side as u64).div_ceil(config.stem_stride as u64);
     let [stem, head] = config.ends().map(|channels| channels as u64);
-    // A convolution without bias, and the two numbers that batch normalisation has for each of its channels.
-    let convolution = |cost: &mut Cost, per_output: u64, outputs: u64, side: u64| {
-        cost.parameters += per_output * outputs + 2 * outputs;
-        cost.multiply_adds += per_output * outputs * side * side;
-    };
-    side = side.div_ceil(config.stem_stride as u64);
-    convolution(&mut cost, 27, stem, side);
+    let mut layers = vec![convolution(27, stem, side)];
     let mut channels = stem;
     for stage in config.stages() {
         for repeat in 0..stage.repeats {
             let (taps, outputs) = (stage.taps as u64, stage.outputs as u64);
             let middle = channels * stage.expansion as u64;
-            if stage.expansion > 1 {
-                convolution(&mut cost, channels, middle, side);
-            }
+            let expansion = (stage.expansion > 1).then(|| convolution(channels, middle, side));
             side = side.div_ceil(if repeat == 0 { stage.stride as u64 } else { 1 });
-            convolution(&mut cost, taps * taps, middle, side);
+            let depthwise = convolution(taps * taps, middle, side);
+            layers.push(expansion.into_iter().fold(depthwise, Cost::plus));
             let squeezed = (channels / 4).max(1);
-            cost.parameters += 2 * middle * squeezed + squeezed + middle;
-            cost.multiply_adds += 2 * middle * squeezed;
-            convolution(&mut cost, middle, outputs, side);
+            layers.push(linear(middle, squeezed).plus(linear(squeezed, middle)));
+            layers.push(convolution(middle, outputs, side));
             channels = outputs;
         }
     }
-    convolution(&mut cost, channels, head, side);
-    let classes = config.classes as u64;
-    cost.parameters += head * classes + classes;
-    cost.multiply_adds += head * classes;
-    cost
+    layers.push(convolution(channels, head, side));
+    layers.push(linear(head, config.classes as u64));
+    layers
+}
+
+/// A convolution without bias, and the two numbers that batch normalisation has for each of its channels.
+fn convolution(per_output: u64, outputs: u64, side: u64) -> Cost {
+    Cost { parameters: per_output * outputs + 2 * outputs, multiply_adds: per_output * outputs * side * side }
+}
+
+fn linear(inputs: u64, outputs: u64) -> Cost {
+    Cost { parameters: inputs * outputs + outputs, multiply_adds: inputs * outputs }
+}
+
+impl Cost {
+    /// Of both.
+    fn plus(self, other: Self) -> Self {
+        Self {
+            parameters: self.parameters + other.parameters,
+            multiply_adds: self.multiply_adds + other.multiply_adds,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use dozen_kernels::mbconv::{Depthwise, MbConv, Part, Pointwise, Stem, Workspace};
-use dozen_kernels::{fold_batch_norm, is_cpu};
+use dozen_kernels::{fold_batch_norm, has_kernels};
 use dozen_nn::PrefixLinear;
 use rayon::prelude::*;
 
@@ -27,7 +27,7 @@ impl Engine {
     pub fn new(network: &EfficientNet) -> Self {
         let network = network.valid();
         let device = network.classifier.weight.val().device();
-        Self { packed: is_cpu(&device).then(|| Packed::new(&network)), network }
+        Self { packed: has_kernels(&device).then(|| Packed::new(&network)), network }
     }
 
     /// Logits: `[batch, 3, height, width]` to `[batch, classes]`.

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::{JoinHandle, spawn};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use dozen_kernels::log_softmax;
@@ -15,6 +14,7 @@ use rand::{RngExt, SeedableRng};
 use rayon::prelude::*;
 
 use super::{Config, EfficientNet, Engine, FAMILY, Model};
+use crate::ahead::Ahead;
 use crate::labelled::Labelled;
 use crate::picture::{Augmentation, Preprocessing, cut_mix, mix};
 
@@ -79,7 +79,7 @@ pub fn train_model(
         settings: request.settings,
         config: config.clone(),
         device: device.clone(),
-        ahead: Vec::new(),
+        ahead: Ahead::default(),
         frozen: None,
     };
     let history = train(&mut learner, pictures, &training, run, progress)?;
@@ -98,8 +98,8 @@ struct Classifier<'a> {
     frozen_steps: u64,
     config: Config,
     device: Device,
-    /// The pictures of this step and the one to come, by their seeds, while they are made.
-    ahead: Vec<(u64, JoinHandle<Vec<f32>>)>,
+    /// The pictures of this step and the one to come.
+    ahead: Ahead<Vec<f32>>,
     /// What gives the features while only the classifier learns.
     frozen: Option<Engine>,
 }
@@ -125,10 +125,10 @@ fn values(
 }
 
 /// A parameter's share of the rate: the head and the classifier have the whole, and each block a part of that of the block after it.
-fn rate_of(path: &str, blocks: usize, decay: f64) -> f64 {
-    let below = match path.split('.').collect::<Vec<_>>()[..] {
-        ["stem", ..] => blocks + 1,
-        ["blocks", number, ..] => blocks - number.parse().unwrap_or(0),
+fn rate_of(path: &[String], blocks: usize, decay: f64) -> f64 {
+    let below = match path {
+        [part, ..] if part == "stem" => blocks + 1,
+        [part, number, ..] if part == "blocks" => blocks - number.parse().unwrap_or(0),
         _ => 0,
     };
     decay.powi(below as i32)
@@ -177,12 +177,9 @@ impl Classifier<'_> {
 impl Learner for Classifier<'_> {
     fn step(&mut self, rows: &[usize], context: StepContext) -> Terms {
         let device = self.device.clone().autodiff();
-        let begun = self.ahead.iter().position(|(seed, _)| *seed == context.seed);
-        let made = begun.and_then(|at| self.ahead.swap_remove(at).1.join().ok());
-        let values = made.unwrap_or_else(|| {
-            let augmentation = self.config.augmentation.as_ref().map(|how| (how, context.seed));
-            values(&self.train, rows, &self.config.preprocessing, augmentation)
-        });
+        let augmentation = self.config.augmentation.as_ref().map(|how| (how, context.seed));
+        let make = || values(&self.train, rows, &self.config.preprocessing, augmentation);
+        let values = self.ahead.take(context.seed, make);
         let mut x = self.images(values, &device);
         let mut targets = self.targets(&self.train, rows, &device);
         let mut rng = StdRng::seed_from_u64(context.seed);
@@ -210,7 +207,7 @@ impl Learner for Classifier<'_> {
         let (pictures, rows) = (Arc::clone(&self.train), rows.to_vec());
         let (to, augmentation) = (self.config.preprocessing, self.config.augmentation);
         let make = move || values(&pictures, &rows, &to, augmentation.as_ref().map(|how| (how, seed)));
-        self.ahead.push((seed, spawn(make)));
+        self.ahead.begin(seed, make);
     }
 
     fn validate(&mut self) -> Terms {

@@ -10,6 +10,7 @@ use dozen_nn::{Error, ModelFolder, TrainConfig, load_weights};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::engine::floats;
 use super::{EfficientNet, Engine, FAMILY, VariantConfig};
 use crate::picture::{Augmentation, Picture, Preprocessing};
 
@@ -77,26 +78,13 @@ impl Model {
 
     /// The probability of each class for each picture, one row after the other.
     pub fn probabilities(&self, pictures: &[Picture]) -> Vec<Vec<f32>> {
-        let classes = self.config.classes.len();
-        let mut rows = Vec::with_capacity(pictures.len());
-        for batch in pictures.chunks(BATCH) {
-            let logits = self.engine.logits(self.inputs(batch));
-            let values = softmax(logits).into_data().convert::<f32>().try_to_vec::<f32>();
-            rows.extend(
-                values.expect("a float tensor holds floats").chunks_exact(classes).map(<[f32]>::to_vec),
-            );
-        }
-        rows
+        let rows = |batch: &[Picture]| rows_of(softmax(self.engine.logits(self.inputs(batch))));
+        pictures.chunks(BATCH).flat_map(rows).collect()
     }
 
     /// What the classifier sees of each picture, one row after the other: the means of the last convolution's channels.
     pub fn features(&self, pictures: &[Picture]) -> Vec<Vec<f32>> {
-        let rows = |batch: &[Picture]| {
-            let features = self.engine.features(self.inputs(batch));
-            let columns = features.dims()[1];
-            let values: Vec<f32> = features.into_data().iter::<f32>().collect();
-            values.chunks_exact(columns).map(<[f32]>::to_vec).collect::<Vec<_>>()
-        };
+        let rows = |batch: &[Picture]| rows_of(self.engine.features(self.inputs(batch)));
         pictures.chunks(BATCH).flat_map(rows).collect()
     }
 
@@ -122,6 +110,12 @@ impl Model {
         let size = preprocessing.size;
         Tensor::from_data(TensorData::new(values.concat(), [pictures.len(), 3, size, size]), &self.device)
     }
+}
+
+/// The rows of a matrix.
+fn rows_of(matrix: Tensor<2>) -> Vec<Vec<f32>> {
+    let columns = matrix.dims()[1].max(1);
+    floats(matrix).chunks_exact(columns).map(<[f32]>::to_vec).collect()
 }
 
 /// Places of a row from the largest value down.

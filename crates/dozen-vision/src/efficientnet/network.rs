@@ -103,11 +103,10 @@ impl EfficientNet {
         let mut x = self.stem.forward(x, training);
         let mut scales = Vec::new();
         for block in &self.blocks {
-            let before = x.clone();
-            x = block.forward(x, training);
-            if x.dims()[2] != before.dims()[2] {
-                scales.push(before);
+            if block.depthwise.stride() > 1 {
+                scales.push(x.clone());
             }
+            x = block.forward(x, training);
         }
         scales.push(x);
         scales

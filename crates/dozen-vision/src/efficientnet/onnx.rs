@@ -64,13 +64,7 @@ impl Writer {
                 Attribute::Integers("strides", &[geometry.stride; 2]),
             ],
         );
-        let padded = |side: usize, [before, after]: [usize; 2], taps: usize| {
-            (side + before + after - taps) / geometry.stride + 1
-        };
-        self.sides = [
-            padded(self.sides[0], geometry.padding[0], height),
-            padded(self.sides[1], geometry.padding[1], width),
-        ];
+        self.sides = geometry.outputs(self.sides, [height, width]);
         if unit.activation() == Some(Activation::Silu) { self.silu(&out) } else { out }
     }
 

@@ -9,6 +9,7 @@
 
 mod augment;
 mod decode;
+mod draw;
 mod preprocess;
 mod resize;
 

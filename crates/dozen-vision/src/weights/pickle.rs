@@ -6,8 +6,6 @@ use std::rc::Rc;
 /// What a pickle holds.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
-    None,
-    Bool,
     Int(i64),
     Text(String),
     Tuple(Vec<Value>),
@@ -134,7 +132,7 @@ impl<'a> Machine<'a> {
             return Err("remembers too many values".into());
         }
         if self.memo.len() <= place {
-            self.memo.resize(place + 1, Value::None);
+            self.memo.resize(place + 1, Value::Opaque);
         }
         self.memo[place] = self.last()?.clone();
         Ok(())
@@ -193,8 +191,8 @@ impl<'a> Machine<'a> {
             b'0' | b'b' => drop(self.pop()?),
             b'1' | 0x90 => drop(self.marked()?),
             b'2' => self.stack.push(self.last()?.clone()),
-            b'N' => self.stack.push(Value::None),
-            0x88 | 0x89 => self.stack.push(Value::Bool),
+            // None, true, false and a set.
+            b'N' | 0x88 | 0x89 | 0x8f => self.stack.push(Value::Opaque),
             b'J' | b'K' | b'M' => self.integer(code)?,
             0x8a => self.long()?,
             b'G' => {
@@ -232,7 +230,6 @@ impl<'a> Machine<'a> {
                 let values = self.marked()?;
                 self.set(values)?;
             }
-            0x8f => self.stack.push(Value::Opaque),
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
                 self.stack.push(Value::Global(module, name));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use dozen::data::make::GraphKind;
 use dozen::data::{DataError, Made, make, write_table};
+use dozen::vision::detection::Format;
 use dozen::vision::made;
 use serde_json::json;
 
@@ -38,13 +39,13 @@ pub(crate) struct Arguments {
     /// Stems of words, for text
     #[arg(long, default_value_t = 200, value_name = "N")]
     stems: usize,
-    /// Sides of the pictures in pixels, for shapes
+    /// Sides of the pictures in pixels, for shapes and detection
     #[arg(long, default_value_t = 48, value_name = "N")]
     image_size: usize,
     /// Share of cells to leave out at random, for tables
     #[arg(long, default_value_t = 0.0, value_name = "F")]
     missing: f64,
-    /// The file to write: .csv, .tsv, .parquet or .npy; text for text, reber and tagged; a folder for shapes
+    /// The file to write: .csv, .tsv, .parquet or .npy; text for text, reber and tagged; a folder for shapes and detection
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
@@ -79,6 +80,8 @@ enum Kind {
     Series,
     /// Pictures of eight shapes, a folder for each; --out is a folder
     Shapes,
+    /// Pictures with several shapes of widely spread sizes, and their boxes as COCO has them; --out is a folder
+    Detection,
     /// Sentences of a made language; files of its analogies and likenesses are written beside it
     Text,
 }
@@ -115,6 +118,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     let Made { table, truth } = match kind {
         Kind::Text => return text(arguments, context),
         Kind::Shapes => return shapes(arguments, context),
+        Kind::Detection => return detection(arguments, context),
         Kind::Reber => {
             let made = make::reber(*rows, seed);
             return plain(arguments, &made.text, Some(made.nats_per_character), context);
@@ -165,6 +169,26 @@ fn shapes(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     }
     let json = json!({ "images": rows, "classes": made::SHAPES, "out": out.display().to_string() });
     let line = format!("{rows} pictures of {} shapes in {}", made::SHAPES.len(), out.display());
+    Results::new(json).line(line).print(context.json());
+    Ok(())
+}
+
+/// Writes pictures, and their boxes in `boxes.json` beside them.
+fn detection(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
+    let Arguments { rows, image_size, out, .. } = arguments;
+    if !(32..=4096).contains(image_size) {
+        return Err(Failure::request("--image-size lies between 32 and 4096"));
+    }
+    let (set, pictures) = made::scenes(*rows, *image_size, context.seed());
+    set.write(&out.join("boxes.json"), Format::Coco)?;
+    for (image, picture) in set.images.iter().zip(&pictures) {
+        let file = out.join(&image.path);
+        std::fs::write(&file, picture.png()).map_err(|error| DataError::write(&file, error))?;
+    }
+    let boxes = out.join("boxes.json").display().to_string();
+    let json =
+        json!({ "images": rows, "boxes": set.boxes.len(), "categories": set.categories, "out": boxes });
+    let line = format!("{rows} pictures with {} boxes in {boxes}", set.boxes.len());
     Results::new(json).line(line).print(context.json());
     Ok(())
 }

@@ -56,7 +56,7 @@ impl FormatFlag {
 }
 
 /// The names of COCO's twelve numbers, in their order.
-const NAMES: [&str; 12] = [
+pub(super) const NAMES: [&str; 12] = [
     "map",
     "map50",
     "map75",

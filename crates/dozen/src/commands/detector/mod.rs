@@ -1,6 +1,12 @@
 //! `dozen detector ...`.
 
+mod apply;
+mod data;
+mod explain;
 mod files;
+mod import;
+mod report;
+mod train;
 
 use clap::Subcommand;
 
@@ -10,6 +16,16 @@ use crate::output::Failure;
 /// What to do with boxes.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
+    /// Train Faster R-CNN, R-FCN or TridentNet on images with boxes
+    Train(Box<train::Train>),
+    /// How well boxes are found in held-out images
+    Eval(apply::Eval),
+    /// The boxes in images, drawn or as numbers
+    Predict(apply::Predict),
+    /// Which parts of a box vote for it (R-FCN)
+    Explain(explain::Explain),
+    /// torchvision's weights of Faster R-CNN with a pyramid as a model folder
+    Import(import::Import),
     /// COCO's figures of a file of detections
     EvalFile(files::EvalFile),
     /// Boxes of one format in another
@@ -18,6 +34,11 @@ pub(crate) enum Command {
 
 pub(crate) fn run(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
+        Command::Train(arguments) => train::run(&arguments, context),
+        Command::Eval(arguments) => apply::eval(&arguments, context),
+        Command::Predict(arguments) => apply::predict(&arguments, context),
+        Command::Explain(arguments) => explain::run(&arguments, context),
+        Command::Import(arguments) => import::run(&arguments, context),
         Command::EvalFile(arguments) => files::eval_file(&arguments, context),
         Command::Convert(arguments) => files::convert(&arguments, context),
     }

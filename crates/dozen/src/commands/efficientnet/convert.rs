@@ -175,28 +175,23 @@ pub(super) fn export(arguments: &Export, context: &Context) -> Result<(), Failur
     let started = Instant::now();
     let model = Model::open(&arguments.model, &context.device()?)?;
     let out = &arguments.out;
-    let of = |naming: Naming| export_tensors(model.network(), naming);
-    let tensors = match arguments.to {
-        Form::Timm => of(Naming::Timm),
-        Form::Torchvision => of(Naming::Torchvision),
-        Form::Keras => of(Naming::Keras),
-        Form::Onnx => {
-            let bytes = onnx(model.network(), model.config().preprocessing.size);
-            std::fs::write(out, bytes)
-                .map_err(|error| Failure::request(format!("cannot write `{}`: {error}", out.display())))?;
-            Vec::new()
-        }
+    let naming = match arguments.to {
+        Form::Timm => Some(Naming::Timm),
+        Form::Torchvision => Some(Naming::Torchvision),
+        Form::Keras => Some(Naming::Keras),
+        Form::Onnx => None,
     };
-    if !tensors.is_empty() {
+    let shown = out.display().to_string();
+    let (tensors, line) = if let Some(naming) = naming {
+        let tensors = export_tensors(model.network(), naming);
         write_tensors(out, &tensors)?;
-    }
-    let out = out.display().to_string();
-    let json = json!({ "tensors": tensors.len(), "out": out, "seconds": started.elapsed().as_secs_f64() });
-    let line = if tensors.is_empty() {
-        format!("the graph is in {out}")
+        (tensors.len(), format!("{} tensors in {shown}", tensors.len()))
     } else {
-        format!("{} tensors in {out}", tensors.len())
+        std::fs::write(out, onnx(model.network(), model.config().preprocessing.size))
+            .map_err(|error| Failure::request(format!("cannot write `{shown}`: {error}")))?;
+        (0, format!("the graph is in {shown}"))
     };
+    let json = json!({ "tensors": tensors, "out": shown, "seconds": started.elapsed().as_secs_f64() });
     Results::new(json).line(line).print(context.json());
     Ok(())
 }

@@ -1,0 +1,224 @@
+//! Weights that others have trained: torchvision's detectors, and ResNets under torchvision's and timm's names.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Tensor, TensorData};
+use dozen_nn::Error;
+
+use super::{Backbone, BoxesConfig, Detector, DetectorConfig, Head, Neck, ResNetConfig};
+use crate::weights::{Tensors, read_weights};
+
+/// All tensors of a detector by their paths.
+fn tensors_of(network: &Detector) -> Vec<(String, TensorData)> {
+    struct Collect(Vec<String>, Vec<(String, TensorData)>);
+    impl ModuleVisitor for Collect {
+        fn enter_module(&mut self, name: &str, _container: &str) {
+            self.0.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.0.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.1.push((self.0.join("."), param.val().into_data()));
+        }
+    }
+    let mut collect = Collect(Vec::new(), Vec::new());
+    network.visit(&mut collect);
+    collect.1
+}
+
+/// How many numbers a detector learns.
+pub fn parameters(network: &Detector) -> usize {
+    let learnt = |(path, data): &(String, TensorData)| {
+        if path.contains("running_") { 0 } else { data.shape().to_vec().iter().product() }
+    };
+    tensors_of(network).iter().map(learnt).sum()
+}
+
+/// torchvision's name of a tensor, within the backbone for that.
+fn foreign(path: &str) -> Option<String> {
+    let words: Vec<&str> = path.split('.').collect();
+    let norm = |tensor: &str| match tensor {
+        "gamma" => "weight".to_owned(),
+        "beta" => "bias".to_owned(),
+        "running_variance" => "running_var".to_owned(),
+        other => other.to_owned(),
+    };
+    // `weight` of a convolution, or what its normalisation has.
+    let of_unit = |rest: &[&str], convolution: &str, batch_norm: &str| match rest {
+        ["norm", tensor] => Some(format!("{batch_norm}.{}", norm(tensor))),
+        [tensor] => Some(format!("{convolution}.{tensor}")),
+        _ => None,
+    };
+    let after = |number: &str| number.parse::<usize>().ok().map(|number| number + 1);
+    match words.as_slice() {
+        ["resnet", "stem", rest @ ..] => of_unit(rest, "conv1", "bn1"),
+        ["resnet", "stages", stage, unit, "convolutions", convolution, rest @ ..] => {
+            let (layer, number) = (after(stage)?, after(convolution)?);
+            let within = format!("layer{layer}.{unit}");
+            of_unit(rest, &format!("{within}.conv{number}"), &format!("{within}.bn{number}"))
+        }
+        ["resnet", "stages", stage, unit, "shortcut", rest @ ..] => {
+            let within = format!("layer{}.{unit}.downsample", after(stage)?);
+            of_unit(rest, &format!("{within}.0"), &format!("{within}.1"))
+        }
+        // Branches with weights of their own begin alike.
+        ["resnet", "others", _, unit, "convolutions", convolution, rest @ ..] => {
+            let (unit, number) = (after(unit)?, after(convolution)?);
+            of_unit(rest, &format!("layer3.{unit}.conv{number}"), &format!("layer3.{unit}.bn{number}"))
+        }
+        ["pyramid", "lateral", level, tensor] => {
+            Some(format!("backbone.fpn.inner_blocks.{level}.0.{tensor}"))
+        }
+        ["pyramid", "smooth", level, tensor] => Some(format!("backbone.fpn.layer_blocks.{level}.0.{tensor}")),
+        ["proposals", "convolution", tensor] => Some(format!("rpn.head.conv.0.0.{tensor}")),
+        ["proposals", "objectness", tensor] => Some(format!("rpn.head.cls_logits.{tensor}")),
+        ["proposals", "corrections", tensor] => Some(format!("rpn.head.bbox_pred.{tensor}")),
+        ["second", "hidden", "0", tensor] => Some(format!("roi_heads.box_head.fc6.{tensor}")),
+        ["second", "hidden", _, tensor] => Some(format!("roi_heads.box_head.fc7.{tensor}")),
+        ["second", "linear", "0", tensor] => Some(format!("roi_heads.box_predictor.cls_score.{tensor}")),
+        ["second", "linear", _, tensor] => Some(format!("roi_heads.box_predictor.bbox_pred.{tensor}")),
+        _ => None,
+    }
+}
+
+/// A tensor for ours of this shape: a linear layer's weights are kept the other way round.
+fn fitted(name: &str, own: &TensorData, theirs: &TensorData) -> Result<TensorData, String> {
+    let (wanted, found) = (own.shape().to_vec(), theirs.shape().to_vec());
+    let values: Vec<f32> = theirs.iter::<f32>().collect();
+    match (wanted.as_slice(), found.as_slice()) {
+        (&[inputs, outputs], &[rows, columns]) if rows == outputs && columns == inputs => {
+            let turned =
+                (0..inputs * outputs).map(|at| values[at % outputs * inputs + at / outputs]).collect();
+            Ok(TensorData::new::<f32, _>(turned, wanted))
+        }
+        _ if wanted == found && wanted.len() != 2 => Ok(TensorData::new(values, wanted)),
+        _ => Err(format!("`{name}` is {found:?} where {wanted:?} is needed")),
+    }
+}
+
+/// Problems listed, but for very many.
+fn refused(path: &Path, problems: &[String]) -> Error {
+    const SHOWN: usize = 20;
+    let more = match problems.len() {
+        count if count > SHOWN => format!(" and {} more", count - SHOWN),
+        _ => String::new(),
+    };
+    let shown = problems[..problems.len().min(SHOWN)].join("; ");
+    Error::Request(format!("`{}` does not fit: {shown}{more}", path.display()))
+}
+
+/// A detector's tensors, those of its ResNet from a file of weights with the names of torchvision or timm; its classifier is left.
+///
+/// # Errors
+/// When the file has no such weights, or they are of another ResNet; each tensor is listed, none is guessed.
+pub fn import_backbone(network: &Detector, path: &Path) -> Result<Vec<(String, TensorData)>, Error> {
+    if network.resnet.is_none() {
+        return Err(Error::Request("--weights are those of a ResNet, and the backbone is none".into()));
+    }
+    let tensors = read_weights(path)?;
+    let mut problems = Vec::new();
+    let mut all = Vec::new();
+    for (path, own) in tensors_of(network) {
+        let name = foreign(&path).filter(|_| path.starts_with("resnet."));
+        let Some(name) = name else {
+            all.push((path, own));
+            continue;
+        };
+        // As they stand, or as the backbone of a detector.
+        let theirs = tensors.get(&name).or_else(|| tensors.get(&format!("backbone.body.{name}")));
+        match theirs.map(|theirs| fitted(&name, &own, theirs)) {
+            None => problems.push(format!("`{name}` is missing")),
+            Some(Err(problem)) => problems.push(problem),
+            Some(Ok(data)) => all.push((path, data)),
+        }
+    }
+    if problems.is_empty() { Ok(all) } else { Err(refused(path, &problems)) }
+}
+
+/// torchvision's Faster R-CNN with a pyramid on a ResNet: its configuration, with its tensors under our paths.
+///
+/// # Errors
+/// When the file holds no such detector; each tensor that does not fit is listed.
+pub fn import_torchvision(
+    path: &Path,
+    epsilon: f64,
+    device: &burn::tensor::Device,
+) -> Result<(DetectorConfig, Vec<(String, TensorData)>), Error> {
+    let mut tensors = renamed(read_weights(path)?);
+    let shape = |name: &str| tensors.get(name).map(|data| data.shape().to_vec());
+    let (Some(classes), Some(_), Some(anchors)) = (
+        shape("roi_heads.box_predictor.cls_score.bias"),
+        shape("backbone.fpn.inner_blocks.0.0.weight"),
+        shape("rpn.head.cls_logits.bias"),
+    ) else {
+        return Err(Error::Request(format!(
+            "`{}` holds no Faster R-CNN of torchvision with a pyramid on a ResNet: it lacks `roi_heads.box_predictor.cls_score.bias` or `backbone.fpn.inner_blocks.0.0.weight`",
+            path.display()
+        )));
+    };
+    if anchors != [3] {
+        return Err(Error::Request(format!(
+            "`{}` has {anchors:?} anchors at each place of a map, and torchvision's three ratios are known",
+            path.display()
+        )));
+    }
+    let has = |name: &str| tensors.contains_key(name);
+    let layers =
+        match (has("backbone.body.layer1.0.conv3.weight"), has("backbone.body.layer3.22.conv1.weight")) {
+            (true, true) => 101,
+            (true, false) => 50,
+            (false, _) if has("backbone.body.layer1.2.conv1.weight") => 34,
+            (false, _) => 18,
+        };
+    let units = shape("roi_heads.box_head.fc6.bias").map_or(1024, |shape| shape[0]);
+    let config = DetectorConfig {
+        backbone: Backbone::Resnet(ResNetConfig { layers, epsilon }),
+        neck: Neck::Fpn,
+        head: Head::Linear { units },
+        branches: None,
+        scales: vec![32.0, 64.0, 128.0, 256.0, 512.0],
+        ratios: vec![0.5, 1.0, 2.0],
+        categories: classes[0].saturating_sub(1),
+        boxes: BoxesConfig::TORCHVISION,
+    };
+    config.validate()?;
+    let mut problems = Vec::new();
+    let mut all = Vec::new();
+    for (path, own) in tensors_of(&Detector::new(&config, device)) {
+        let Some(name) = foreign(&path) else { continue };
+        let name = if path.starts_with("resnet.") { format!("backbone.body.{name}") } else { name };
+        match tensors.remove(&name).map(|theirs| fitted(&name, &own, &theirs)) {
+            None => problems.push(format!("`{name}` is missing")),
+            Some(Err(problem)) => problems.push(problem),
+            Some(Ok(data)) => all.push((path, data)),
+        }
+    }
+    let counters = |name: &&String| !name.ends_with("num_batches_tracked");
+    let others: BTreeSet<&String> = tensors.keys().filter(counters).collect();
+    problems.extend(others.into_iter().map(|name| format!("`{name}` is no tensor of this detector")));
+    if problems.is_empty() { Ok((config, all)) } else { Err(refused(path, &problems)) }
+}
+
+/// Names of older files as newer ones have them.
+fn renamed(tensors: Tensors) -> Tensors {
+    let newer = |name: String| {
+        for level in 0..4 {
+            for block in ["inner_blocks", "layer_blocks"] {
+                for tensor in ["weight", "bias"] {
+                    if name == format!("backbone.fpn.{block}.{level}.{tensor}") {
+                        return format!("backbone.fpn.{block}.{level}.0.{tensor}");
+                    }
+                }
+            }
+        }
+        match name.as_str() {
+            "rpn.head.conv.weight" => "rpn.head.conv.0.0.weight".to_owned(),
+            "rpn.head.conv.bias" => "rpn.head.conv.0.0.bias".to_owned(),
+            _ => name,
+        }
+    };
+    tensors.into_iter().map(|(name, data)| (newer(name), data)).collect()
+}

@@ -1,0 +1,168 @@
+//! What holds of every detector: branches that see alike are the network without branches, one branch is the network of its dilation, and images without boxes or with boxes of no size do no harm.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use dozen_nn::{Error, Optimizer, OptimizerConfig, Trained, load_weights, save_weights};
+use dozen_vision::detector::{
+    Backbone, BoxesConfig, Branches, Detector, DetectorConfig, Head, Learning, Look, Neck, ResNetConfig,
+    Sides, Truths, VotePooling, parameters,
+};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+fn config(head: Head, boxes: BoxesConfig, branches: Option<Branches>) -> DetectorConfig {
+    DetectorConfig {
+        backbone: Backbone::Resnet(ResNetConfig { layers: 18, epsilon: 1e-5 }),
+        neck: Neck::C4,
+        head,
+        branches,
+        scales: vec![16.0, 32.0],
+        ratios: vec![0.5, 1.0, 2.0],
+        categories: 3,
+        boxes: BoxesConfig { least_score: 0.2, ..boxes },
+    }
+}
+
+const LINEAR: Head = Head::Linear { units: 16 };
+
+fn branches(dilations: &[usize]) -> Branches {
+    Branches { dilations: dilations.to_vec(), shared: true, first_plain: true, sides: Vec::new(), only: None }
+}
+
+fn image(device: &Device) -> (Tensor<4>, [Look; 1]) {
+    let values: Vec<f32> = (0..3 * 64 * 96).map(|i| (0.003 * f64::from(i * i % 7919)).sin() as f32).collect();
+    let x = Tensor::from_data(TensorData::new(values, [1, 3, 64, 96]), device);
+    (x, [Look::at_all([64.0, 90.0])])
+}
+
+/// The weights of one detector in another.
+fn carried(from: &Detector, to: &DetectorConfig, device: &Device) -> Detector {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("weights.safetensors");
+    save_weights(from, &file).unwrap();
+    load_weights(Detector::new(to, device), &file).unwrap()
+}
+
+/// What is found, as numbers.
+fn found(detector: &Detector, device: &Device) -> Vec<f32> {
+    let (x, looks) = image(device);
+    let found = detector.detect(x, &looks).remove(0);
+    assert!(!found.is_empty(), "something is found");
+    found
+        .iter()
+        .flat_map(|found| found.rect.into_iter().chain([found.category as f32, found.score]))
+        .collect()
+}
+
+fn same(a: &[f32], b: &[f32]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-3)
+}
+
+#[test]
+fn branches_that_see_alike_are_the_network_without() {
+    let device = Device::flex();
+    let plain = Detector::new(&config(LINEAR, BoxesConfig::TRIDENT, None), &device);
+    let alike = config(LINEAR, BoxesConfig::TRIDENT, Some(branches(&[1, 1, 1])));
+    let trident = carried(&plain, &alike, &device);
+    assert_eq!(parameters(&plain), parameters(&trident));
+    assert!(same(&found(&plain, &device), &found(&trident, &device)));
+    // With weights of their own there are more of them.
+    let own = config(LINEAR, BoxesConfig::TRIDENT, Some(Branches { shared: false, ..branches(&[1, 2, 3]) }));
+    assert!(parameters(&Detector::new(&own, &device)) > parameters(&plain));
+}
+
+#[test]
+fn one_branch_is_the_network_of_its_dilation() {
+    let device = Device::flex();
+    for first_plain in [true, false] {
+        let of = |dilations: &[usize], only| Branches { first_plain, only, ..branches(dilations) };
+        let three = config(LINEAR, BoxesConfig::TRIDENT, Some(of(&[1, 2, 3], Some(2))));
+        let detector = Detector::new(&three, &device);
+        let third = config(LINEAR, BoxesConfig::TRIDENT, Some(of(&[3], None)));
+        assert!(same(&found(&detector, &device), &found(&carried(&detector, &third, &device), &device)));
+        let first = config(LINEAR, BoxesConfig::TRIDENT, Some(of(&[1], None)));
+        assert!(!same(&found(&detector, &device), &found(&carried(&detector, &first, &device), &device)));
+    }
+}
+
+#[test]
+fn ranges_part_what_branches_find() {
+    let device = Device::flex();
+    let sides = ["0-20", "20-"].map(|sides| sides.parse().unwrap()).to_vec();
+    let parted = config(LINEAR, BoxesConfig::TRIDENT, Some(Branches { sides, ..branches(&[1, 2]) }));
+    let (x, looks) = image(&device);
+    let all = Detector::new(&parted, &device).candidates(x, &looks).remove(0);
+    assert!(all.iter().any(|found| found.branch == 0) && all.iter().any(|found| found.branch == 1));
+    for found in all {
+        let [left, top, right, bottom] = found.rect;
+        let side = ((right - left) * (bottom - top)).sqrt();
+        assert_eq!(found.branch, usize::from(side > 20.0), "{side}");
+    }
+}
+
+#[test]
+fn images_without_boxes_and_boxes_without_size_do_no_harm() -> Result<(), Error> {
+    let device = Device::flex().autodiff();
+    let votes = Head::Votes { parts: 3, channels: 16, pooling: VotePooling::Rfcn };
+    let sides = ["0-30", "20-60", "50-"].map(|sides| sides.parse().unwrap()).to_vec();
+    let trident = Branches { sides, ..branches(&[1, 2, 3]) };
+    let hard = BoxesConfig { hard_examples: true, ..BoxesConfig::RFCN };
+    let kinds = [
+        config(LINEAR, BoxesConfig { per_category: true, ..BoxesConfig::TORCHVISION }, None),
+        config(Head::Stage, BoxesConfig { sampled: 8, ..BoxesConfig::TORCHVISION }, None),
+        config(votes, hard, None),
+        config(LINEAR, BoxesConfig::TRIDENT, Some(trident)),
+        DetectorConfig {
+            neck: Neck::Fpn,
+            scales: vec![8.0, 16.0, 32.0, 64.0, 128.0],
+            ..config(LINEAR, BoxesConfig::TORCHVISION, None)
+        },
+    ];
+    let nothing = Truths::default();
+    let thin = Truths {
+        boxes: vec![[5.0, 5.0, 5.0001, 40.0], [10.0, 10.0, 10.001, 10.001], [0.0, 0.0, 90.0, 64.0]],
+        categories: vec![0, 1, 2],
+        ignored: vec![[40.0, 0.0, 60.0, 30.0]],
+    };
+    let (x, [look]) = image(&device);
+    let x = Tensor::cat(vec![x.clone(), x], 0);
+    for config in kinds {
+        let optimizer = Optimizer::new(OptimizerConfig::Sgd { momentum: 0.9 }, Some(5.0));
+        let mut network = Trained::new(Detector::new(&config, &device), optimizer, None);
+        for (step, truths) in
+            [[nothing.clone(), nothing.clone()], [thin.clone(), nothing.clone()]].iter().enumerate()
+        {
+            let mut rng = StdRng::seed_from_u64(step as u64);
+            let learning = Learning { by_batch: true, frozen: 1 };
+            let losses = network.module().losses(x.clone(), &[look, look], truths, learning, &mut rng);
+            let [objectness, proposed] = losses.proposals;
+            let [categories, detected] = losses.detections;
+            let loss = objectness + proposed + categories + detected;
+            let value = loss.clone().into_scalar::<f32>();
+            assert!(value.is_finite() && value > 0.0, "{config:?}: {value}");
+            network.descend(&loss, 0.01);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        network.save(folder.path(), "model", false)?;
+        let weights = dozen_nn::read_tensors(&folder.path().join("model.safetensors"))?;
+        assert!(weights.values().all(|data| data.iter::<f32>().all(f32::is_finite)), "{config:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn configurations_that_do_not_hold_together_are_refused() {
+    let refused = |config: DetectorConfig, words: &str| {
+        let error = config.validate().unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    };
+    let whole = || config(LINEAR, BoxesConfig::TORCHVISION, None);
+    refused(DetectorConfig { neck: Neck::Fpn, ..whole() }, "five anchors");
+    refused(DetectorConfig { categories: 0, ..whole() }, "no categories");
+    refused(DetectorConfig { scales: vec![-1.0], ..whole() }, "positive");
+    let odd = Backbone::Resnet(ResNetConfig { layers: 20, epsilon: 0.0 });
+    refused(DetectorConfig { backbone: odd, ..whole() }, "18, 34, 50 or 101");
+    let short = Branches { sides: vec![Sides::ALL], ..branches(&[1, 2]) };
+    refused(DetectorConfig { branches: Some(short), ..whole() }, "a range of sides for each branch");
+    let beyond = Branches { only: Some(2), ..branches(&[1, 2]) };
+    refused(DetectorConfig { branches: Some(beyond), ..whole() }, "one of those");
+}
