@@ -66,8 +66,8 @@ pub fn shapes(count: usize, size: usize, seed: u64) -> Vec<(usize, Picture)> {
 /// The kinds of shapes in [`scenes`], places in [`SHAPES`].
 const IN_SCENES: [usize; 4] = [1, 3, 5, 7];
 
-/// Pictures of `size` by `size` pixels with one to six shapes of four kinds, apart from each other and of widely spread sizes: the largest is some twenty times the smallest. With the boxes of their pixels.
-pub fn scenes(count: usize, size: usize, seed: u64) -> (DetectionSet, Vec<Picture>) {
+/// Pictures of `size` by `size` pixels with one to six shapes of four kinds, apart from each other, with the boxes of their pixels. The radii are spread from one share of the side to another, evenly in their logarithms.
+pub fn scenes(count: usize, size: usize, spread: [f64; 2], seed: u64) -> (DetectionSet, Vec<Picture>) {
     let mut set = DetectionSet {
         categories: IN_SCENES.iter().map(|kind| SHAPES[*kind].to_owned()).collect(),
         ..DetectionSet::default()
@@ -81,8 +81,7 @@ pub fn scenes(count: usize, size: usize, seed: u64) -> (DetectionSet, Vec<Pictur
         let wanted = rng.random_range(1..=6);
         let mut poses: Vec<Pose> = Vec::new();
         for _ in 0..10 * wanted {
-            // Uniform in the logarithm, from a fiftieth of the side to half less a pixel.
-            let (least, most) = (size as f64 * 0.02, size as f64 * 0.42);
+            let [least, most] = spread.map(|share| size as f64 * share);
             let radius = least * (most / least).powf(rng.random());
             let place = |rng: &mut StdRng| rng.random_range(radius..=size as f64 - radius);
             let (x, y) = (place(&mut rng), place(&mut rng));
@@ -177,7 +176,7 @@ mod tests {
 
     #[test]
     fn scenes_have_shapes_of_many_sizes_in_their_boxes() {
-        let (set, pictures) = scenes(60, 128, 3);
+        let (set, pictures) = scenes(60, 128, [0.02, 0.42], 3);
         assert_eq!((set.images.len(), pictures.len()), (60, 60));
         let sides: Vec<f64> = set.boxes.iter().map(|annotation| annotation.area.sqrt()).collect();
         let (least, most) =

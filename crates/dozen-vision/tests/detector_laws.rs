@@ -3,8 +3,8 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use dozen_nn::{Error, Optimizer, OptimizerConfig, Trained, load_weights, save_weights};
 use dozen_vision::detector::{
-    Backbone, BoxesConfig, Branches, Detector, DetectorConfig, Head, Learning, Look, Neck, ResNetConfig,
-    Sides, Truths, VotePooling, parameters,
+    Backbone, BoxesConfig, Branches, Detector, DetectorConfig, Examples, Head, Learning, Look, Neck,
+    ResNetConfig, Sides, Truths, VotePooling, parameters,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -105,7 +105,7 @@ fn images_without_boxes_and_boxes_without_size_do_no_harm() -> Result<(), Error>
     let votes = Head::Votes { parts: 3, channels: 16, pooling: VotePooling::Rfcn };
     let sides = ["0-30", "20-60", "50-"].map(|sides| sides.parse().unwrap()).to_vec();
     let trident = Branches { sides, ..branches(&[1, 2, 3]) };
-    let hard = BoxesConfig { hard_examples: true, ..BoxesConfig::RFCN };
+    let hard = BoxesConfig { examples: Examples::Hard, ..BoxesConfig::RFCN };
     let kinds = [
         config(LINEAR, BoxesConfig { per_category: true, ..BoxesConfig::TORCHVISION }, None),
         config(Head::Stage, BoxesConfig { sampled: 8, ..BoxesConfig::TORCHVISION }, None),

@@ -146,6 +146,29 @@ impl Branches {
     }
 }
 
+/// Which proposals a step learns from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Examples {
+    /// Any.
+    Random,
+    /// Those with the greatest losses (Shrivastava et al. 2016).
+    Hard,
+}
+
+/// What becomes of the less sure of two detections that overlap.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Suppression {
+    /// Above this overlap it goes.
+    Hard(f32),
+    /// Its score is lower by `e^(-overlap^2 / sigma)` (Bodla et al. 2017).
+    Soft {
+        /// Usually 0.5.
+        sigma: f32,
+    },
+}
+
 /// How boxes are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -162,18 +185,16 @@ pub struct BoxesConfig {
     pub sampled: usize,
     /// At most this share of them has found something.
     pub positive: f32,
-    /// Learn from those with the greatest losses instead of random ones (Shrivastava et al. 2016).
-    pub hard_examples: bool,
+    /// Which of them.
+    pub examples: Examples,
     /// Whether true boxes are among the proposals in training.
     pub truths_proposed: bool,
     /// Whether boxes are corrected for each category by itself.
     pub per_category: bool,
     /// Least score of a detection.
     pub least_score: f32,
-    /// Overlap above which the less sure of two detections of a category goes.
-    pub overlap: f32,
-    /// Lower the scores of boxes that overlap instead (Bodla et al. 2017).
-    pub soft: bool,
+    /// What becomes of the less sure of two detections of a category that overlap.
+    pub suppression: Suppression,
     /// Detections of an image.
     pub most: usize,
 }
@@ -187,12 +208,11 @@ impl BoxesConfig {
         anchors_sampled: 256,
         sampled: 512,
         positive: 0.25,
-        hard_examples: false,
+        examples: Examples::Random,
         truths_proposed: true,
         per_category: true,
         least_score: 0.05,
-        overlap: 0.5,
-        soft: false,
+        suppression: Suppression::Hard(0.5),
         most: 100,
     };
 
@@ -202,7 +222,7 @@ impl BoxesConfig {
         proposals: [300, 300],
         sampled: 128,
         per_category: false,
-        overlap: 0.3,
+        suppression: Suppression::Hard(0.3),
         ..Self::TORCHVISION
     };
 

@@ -24,7 +24,10 @@ mod second_stage;
 mod sides;
 mod truths;
 
-pub use config::{Backbone, BoxesConfig, Branches, DetectorConfig, Head, Neck, ResNetConfig, VotePooling};
+pub use config::{
+    Backbone, BoxesConfig, Branches, DetectorConfig, Examples, Head, Neck, ResNetConfig, Suppression,
+    VotePooling,
+};
 pub use evaluate::{Evaluation, evaluate};
 pub use input::{Input, Seen, batch};
 pub use learner::{Settings, TrainRequest, train_model};

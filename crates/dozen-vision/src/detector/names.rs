@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
-use dozen_nn::Error;
+use dozen_nn::{Error, ModelFolder, read_tensors};
 
 use super::{Backbone, BoxesConfig, Detector, DetectorConfig, Head, Neck, ResNetConfig};
 use crate::weights::{Tensors, read_weights};
@@ -110,7 +110,7 @@ fn refused(path: &Path, problems: &[String]) -> Error {
     Error::Request(format!("`{}` does not fit: {shown}{more}", path.display()))
 }
 
-/// A detector's tensors, those of its ResNet from a file of weights with the names of torchvision or timm; its classifier is left.
+/// A detector's tensors, those of its ResNet from a file of weights with the names of torchvision or timm, whose classifier is left, or from another detector's model folder.
 ///
 /// # Errors
 /// When the file has no such weights, or they are of another ResNet; each tensor is listed, none is guessed.
@@ -118,11 +118,14 @@ pub fn import_backbone(network: &Detector, path: &Path) -> Result<Vec<(String, T
     if network.resnet.is_none() {
         return Err(Error::Request("--weights are those of a ResNet, and the backbone is none".into()));
     }
-    let tensors = read_weights(path)?;
+    let of_model = path.is_dir();
+    let tensors =
+        if of_model { read_tensors(&ModelFolder::open(path)?.weights())? } else { read_weights(path)? };
     let mut problems = Vec::new();
     let mut all = Vec::new();
     for (path, own) in tensors_of(network) {
-        let name = foreign(&path).filter(|_| path.starts_with("resnet."));
+        let known = if of_model { Some(path.clone()) } else { foreign(&path) };
+        let name = known.filter(|_| path.starts_with("resnet."));
         let Some(name) = name else {
             all.push((path, own));
             continue;

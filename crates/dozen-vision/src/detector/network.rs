@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, Tensor};
 use dozen_kernels::{cross_entropy, softmax};
 use rand::rngs::StdRng;
 
-use super::config::{Backbone, BoxesConfig, DetectorConfig, Head, Neck};
+use super::config::{Backbone, BoxesConfig, DetectorConfig, Examples, Head, Neck, Suppression};
 use super::proposals::{BETA, ProposalHead, Proposed, of_four, rows_at, smooth_l1};
 use super::pyramid::Pyramid;
 use super::resnet::ResNet;
@@ -189,10 +189,11 @@ impl Detector {
             return Maps { proposals, regions, strides: vec![4, 8, 16, 32] };
         }
         let conv4 = stages.swap_remove(2);
-        let regions = match self.config.a_trous() && self.resnet.is_some() {
+        let regions = if self.config.a_trous() && self.resnet.is_some() {
             // What was last has taken the place of what was removed.
-            true => vec![stages.swap_remove(2)],
-            false => vec![conv4.clone()],
+            vec![stages.swap_remove(2)]
+        } else {
+            vec![conv4.clone()]
         };
         Maps { proposals: vec![conv4], regions, strides: vec![16] }
     }
@@ -295,21 +296,23 @@ pub fn suppressed(found: Vec<Found>, config: &BoxesConfig) -> Vec<Found> {
     let boxes: Vec<Rect> = found.iter().map(|found| found.rect).collect();
     let scores: Vec<f32> = found.iter().map(|found| found.score).collect();
     let groups: Vec<usize> = found.iter().map(|found| found.category).collect();
-    let mut kept: Vec<Found> = if config.soft {
-        let of_category = |category: usize| {
-            let own: Vec<usize> = (0..found.len()).filter(|place| groups[*place] == category).collect();
-            let rects: Vec<Rect> = own.iter().map(|place| boxes[*place]).collect();
-            let own_scores: Vec<f32> = own.iter().map(|place| scores[*place]).collect();
-            let softening = Softening::Gaussian { sigma: 0.5 };
-            let kept = soft_nms(&rects, &own_scores, softening, config.least_score);
-            kept.into_iter().map(|(at, score)| Found { score, ..found[own[at]] }).collect::<Vec<_>>()
-        };
-        let last = groups.iter().copied().max().map_or(0, |last| last + 1);
-        let mut all: Vec<Found> = (0..last).flat_map(of_category).collect();
-        all.sort_by(|a, b| b.score.total_cmp(&a.score));
-        all
-    } else {
-        batched_nms(&boxes, &scores, &groups, config.overlap).into_iter().map(|place| found[place]).collect()
+    let mut kept: Vec<Found> = match config.suppression {
+        Suppression::Hard(overlap) => {
+            batched_nms(&boxes, &scores, &groups, overlap).into_iter().map(|place| found[place]).collect()
+        }
+        Suppression::Soft { sigma } => {
+            let of_category = |category: usize| {
+                let own: Vec<usize> = (0..found.len()).filter(|place| groups[*place] == category).collect();
+                let rects: Vec<Rect> = own.iter().map(|place| boxes[*place]).collect();
+                let own_scores: Vec<f32> = own.iter().map(|place| scores[*place]).collect();
+                let kept = soft_nms(&rects, &own_scores, Softening::Gaussian { sigma }, config.least_score);
+                kept.into_iter().map(|(at, score)| Found { score, ..found[own[at]] }).collect::<Vec<_>>()
+            };
+            let categories = groups.iter().copied().max().map_or(0, |last| last + 1);
+            let mut all: Vec<Found> = (0..categories).flat_map(of_category).collect();
+            all.sort_by(|a, b| b.score.total_cmp(&a.score));
+            all
+        }
     };
     kept.truncate(config.most);
     kept
@@ -338,11 +341,11 @@ impl Told {
                 rows_at(self.corrections.reshape([rows * across, 4]), &places) - of_four(&wanted, &device);
             smooth_l1(off, BETA).sum_dim(1)
         });
-        if config.hard_examples {
+        if config.examples == Examples::Hard {
             return hardest(of_category, of_box, &found, config.sampled * views);
         }
         let over = chosen.len() as f64;
-        let corrections = of_box.map_or(Tensor::zeros([1], &device), |rows| rows.sum());
+        let corrections = of_box.map_or(Tensor::zeros([1], &device), Tensor::sum);
         [of_category.sum() / over, corrections / over]
     }
 }
@@ -367,7 +370,9 @@ fn hardest(
     let rows = of_category.dims()[0];
     let categories = rows_at(of_category.reshape([rows, 1]), &order).sum() / over;
     let mut is_hard = vec![false; rows];
-    order.iter().for_each(|place| is_hard[*place] = true);
+    for place in &order {
+        is_hard[*place] = true;
+    }
     let hard: Vec<usize> = (0..found.len()).filter(|at| is_hard[found[*at]]).collect();
     let corrections = match of_box {
         Some(of_box) if !hard.is_empty() => rows_at(of_box, &hard).sum() / over,

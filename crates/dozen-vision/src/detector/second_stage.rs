@@ -103,20 +103,14 @@ impl SecondStage {
             return Told { logits, corrections };
         }
         let [categories, corrections] = self.linear.as_ref().expect("a head without votes is linear");
-        let features = match (self.head, resnet) {
-            (Head::Stage, Some(resnet)) => {
-                let pooled =
-                    pool_regions(maps[0].clone(), proposals, [BINS[1]; 2], 1.0 / strides[0] as f32, ALIGN);
-                global_mean(resnet.last_stage(pooled, by_batch))
-            }
-            _ => {
-                let pooled = by_level(maps, strides, proposals);
-                let rows = pooled.dims()[0];
-                let flat = pooled.flatten::<2>(1, 3);
-                assert_eq!(flat.dims()[0], rows, "a row for each proposal");
-                let relu = |x, layer: &PrefixLinear| layer.forward_activate(x, Activation::Relu);
-                self.hidden.iter().fold(flat, relu)
-            }
+        let features = if let (Head::Stage, Some(resnet)) = (self.head, resnet) {
+            let scale = 1.0 / strides[0] as f32;
+            let pooled = pool_regions(maps[0].clone(), proposals, [BINS[1]; 2], scale, ALIGN);
+            global_mean(resnet.last_stage(pooled, by_batch))
+        } else {
+            let flat = by_level(maps, strides, proposals).flatten::<2>(1, 3);
+            let relu = |x, layer: &PrefixLinear| layer.forward_activate(x, Activation::Relu);
+            self.hidden.iter().fold(flat, relu)
         };
         Told { logits: categories.forward(features.clone()), corrections: corrections.forward(features) }
     }

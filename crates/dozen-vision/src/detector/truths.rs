@@ -2,7 +2,7 @@
 
 use rand::rngs::StdRng;
 
-use super::config::BoxesConfig;
+use super::config::{BoxesConfig, Examples};
 use super::sides::Sides;
 use crate::detection::boxes::{Rect, area, intersection, iou};
 use crate::detection::{Match, Matcher, sample};
@@ -77,7 +77,7 @@ pub(super) fn sampled(
             proposals.iter().chain(own).copied().filter(|rect| this.sides.hold(*rect)).collect();
         let mut matches = Matcher::REGIONS.of(&boxes, &truths.boxes);
         this.leave_out(&mut matches, &boxes, truths);
-        let (mut found, background) = if config.hard_examples {
+        let (mut found, background) = if config.examples == Examples::Hard {
             sample(&matches, usize::MAX, 1.0, rng)
         } else {
             sample(&matches, config.sampled, config.positive, rng)

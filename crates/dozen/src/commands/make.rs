@@ -179,7 +179,7 @@ fn detection(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     if !(32..=4096).contains(image_size) {
         return Err(Failure::request("--image-size lies between 32 and 4096"));
     }
-    let (set, pictures) = made::scenes(*rows, *image_size, context.seed());
+    let (set, pictures) = made::scenes(*rows, *image_size, [0.02, 0.42], context.seed());
     set.write(&out.join("boxes.json"), Format::Coco)?;
     for (image, picture) in set.images.iter().zip(&pictures) {
         let file = out.join(&image.path);

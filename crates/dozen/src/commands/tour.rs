@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use dozen::report::Report;
+use dozen::report::{Report, Table};
 use serde_json::{Value, json};
 
-use super::{autoregressive, flow, gan, graph, rnn, tokenizer, transport, vae, word2vec};
+use super::{
+    autoregressive, detector, efficientnet, flow, gan, graph, rnn, tokenizer, transport, vae, word2vec,
+};
 use crate::args::Context;
 use crate::output::{Failure, Results, write_report};
 
@@ -17,6 +19,9 @@ pub(crate) struct Arguments {
     /// The folder for the models and the report
     #[arg(long, default_value = "runs/tour", value_name = "DIR")]
     out: PathBuf,
+    /// Stop at this family only, as in --only gan
+    #[arg(long, value_name = "NOUN")]
+    only: Option<String>,
 }
 
 /// What a family shows on the tour.
@@ -25,12 +30,28 @@ pub(crate) struct Stop {
     pub(crate) report: Report,
     /// What it measured.
     pub(crate) json: Value,
-    /// The same in a sentence.
-    pub(crate) line: String,
+    /// What it was checked against.
+    pub(crate) checks: Vec<Check>,
+}
+
+/// Something whose truth is known, and whether it came out so.
+pub(crate) struct Check {
+    passed: bool,
+    sentence: String,
+}
+
+impl Check {
+    pub(crate) fn new(passed: bool, sentence: impl Into<String>) -> Self {
+        Self { passed, sentence: sentence.into() }
+    }
+
+    fn mark(&self) -> &'static str {
+        if self.passed { "\u{2713}" } else { "\u{2717}" }
+    }
 }
 
 type Family = (&'static str, fn(&Path, &Context) -> Result<Stop, Failure>);
-const FAMILIES: [Family; 9] = [
+const FAMILIES: [Family; 11] = [
     ("autoregressive", autoregressive::tour),
     ("transport", transport::tour),
     ("graph", graph::tour),
@@ -40,6 +61,8 @@ const FAMILIES: [Family; 9] = [
     ("flow", flow::tour),
     ("vae", vae::tour),
     ("gan", gan::tour),
+    ("efficientnet", efficientnet::tour),
+    ("detector", detector::tour),
 ];
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
@@ -48,17 +71,38 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     let mut report = Report::new("A tour of dozen", lead, context.command_line());
     let mut json = json!({ "families": {} });
     let mut lines = Vec::new();
-    for (name, family) in FAMILIES {
+    let mut table = Table::new(["", "family", "checked against what is known"]);
+    let mut failed = 0;
+    let wanted = |name: &str| arguments.only.as_deref().is_none_or(|only| only == name);
+    if !FAMILIES.iter().any(|(name, _)| wanted(name)) {
+        let names: Vec<&str> = FAMILIES.iter().map(|(name, _)| *name).collect();
+        return Err(Failure::request(format!("the tour stops at {}", names.join(", "))));
+    }
+    let mut stops = Vec::new();
+    for (name, family) in FAMILIES.into_iter().filter(|(name, _)| wanted(name)) {
         context.progress().say(&format!("{name} ..."));
         let stop = family(&arguments.out.join(name), context)?;
-        report.append(stop.report);
+        for check in &stop.checks {
+            failed += usize::from(!check.passed);
+            table = table.row([check.mark(), name, &check.sentence]);
+            lines.push(format!("{} {name:15} {}", check.mark(), check.sentence));
+        }
+        let passed = stop.checks.iter().all(|check| check.passed);
         json["families"][name] = stop.json;
-        lines.push(stop.line);
+        json["families"][name]["passed"] = passed.into();
+        stops.push(stop.report);
     }
+    report.section("What was checked").table(table);
+    stops.into_iter().for_each(|stop| report.append(stop));
     let page = write_report(&arguments.out, &report)?;
     json["seconds"] = started.elapsed().as_secs_f64().into();
     lines.push(format!("the report is {page}"));
     json["report"] = page.into();
+    json["failed"] = failed.into();
     Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    match failed {
+        0 => Ok(()),
+        1 => Err(Failure::Run("one check failed".into())),
+        many => Err(Failure::Run(format!("{many} checks failed"))),
+    }
 }

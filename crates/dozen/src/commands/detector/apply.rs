@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use clap::Args;
 use dozen::vision::detection::{ErrorKinds, VocYear, voc_precision, why_nothing_is_found};
-use dozen::vision::detector::{Evaluation, Found, Model, Scale, Sides, evaluate};
+use dozen::vision::detector::{Evaluation, Found, Model, Scale, Sides, Suppression, evaluate};
 use dozen::vision::picture::Picture;
 use serde_json::{Value, json};
 
@@ -60,7 +60,9 @@ impl Use {
             let boxes = &mut config.boxes;
             boxes.least_score = self.least_score.unwrap_or(boxes.least_score);
             boxes.proposals[1] = self.proposals.unwrap_or(boxes.proposals[1]);
-            boxes.soft |= self.soft_nms;
+            if self.soft_nms {
+                boxes.suppression = Suppression::Soft { sigma: 0.5 };
+            }
         });
         Ok((model, scales))
     }

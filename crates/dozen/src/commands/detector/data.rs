@@ -32,7 +32,9 @@ impl Images {
         if let Some(first) = left_out.first().filter(|_| self.strict) {
             return Err(Failure::request(format!("{first}; without --strict it is left out")));
         }
-        left_out.iter().for_each(|problem| context.progress().say(&format!("left out: {problem}")));
+        for problem in left_out {
+            context.progress().say(&format!("left out: {problem}"));
+        }
         Ok(pictured)
     }
 }

@@ -6,7 +6,10 @@ mod explain;
 mod files;
 mod import;
 mod report;
+mod tour;
 mod train;
+
+pub(crate) use tour::tour;
 
 use clap::Subcommand;
 

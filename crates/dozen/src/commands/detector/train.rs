@@ -1,16 +1,17 @@
 //! `dozen detector train`.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use dozen::data::{Fingerprint, split_rows};
-use dozen::nn::{RunFolder, load_weights};
+use dozen::nn::{ModelFolder, RunFolder, load_weights};
 use dozen::vision::detection::Pictured;
 use dozen::vision::detector::{
-    Backbone, BoxesConfig, Branches, Config, Detector, DetectorConfig, Head, Input, Neck, ResNetConfig,
-    Settings, Sides, TrainRequest, VotePooling, evaluate, import_backbone, parameters, train_model,
+    Backbone, BoxesConfig, Branches, Config, Detector, DetectorConfig, Examples, Head, Input, Neck,
+    ResNetConfig, Settings, Sides, TrainRequest, VotePooling, evaluate, import_backbone, parameters,
+    train_model,
 };
 use dozen::vision::efficientnet::{Numerics, Scaling, VariantConfig};
 use serde_json::json;
@@ -55,8 +56,8 @@ struct Network {
     /// One map of stride 16, or a pyramid
     #[arg(long, value_enum, default_value_t = NeckFlag::C4, value_name = "NECK")]
     neck: NeckFlag,
-    /// Weights of a ResNet to begin at, with the names of torchvision or timm, or none
-    #[arg(long, default_value = "none", value_name = "FILE|none")]
+    /// Weights of a ResNet to begin at: a file with the names of torchvision or timm, the model folder of another detector, or none
+    #[arg(long, default_value = "none", value_name = "FILE|DIR|none")]
     weights: String,
     /// What tells categories, for faster-rcnn and tridentnet: two linear layers, or the backbone's last stage on each proposal as in the papers, which takes many times as long
     #[arg(long, value_enum, default_value_t = HeadFlag::Linear, value_name = "HEAD")]
@@ -225,7 +226,12 @@ impl Network {
             Arch::Rfcn => BoxesConfig::RFCN,
             Arch::Tridentnet => BoxesConfig::TRIDENT,
         };
-        BoxesConfig { sampled: self.sampled, hard_examples: self.ohem, ..whole }
+        BoxesConfig {
+            sampled: self.sampled,
+            examples: if self.ohem { Examples::Hard } else { Examples::Random },
+            proposals: [whole.proposals[0].min(1000), whole.proposals[1].min(300)],
+            ..whole
+        }
     }
 }
 
@@ -287,7 +293,7 @@ impl Train {
         if self.network.weights == "none" {
             return Ok(network);
         }
-        let own = import_backbone(&network, &PathBuf::from(&self.network.weights))?;
+        let own = import_backbone(&network, Path::new(&self.network.weights))?;
         let begun = run.path().join("begun.safetensors");
         dozen::nn::write_tensors(&begun, &own)?;
         let network = load_weights(network, &begun)?;
@@ -326,6 +332,9 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
     let parameters = parameters(&detector);
     let data = match network.weights.as_str() {
         "none" => Vec::new(),
+        folder if Path::new(folder).is_dir() => {
+            vec![Fingerprint::of(&ModelFolder::open(Path::new(folder))?.weights().display().to_string())?]
+        }
         file => vec![Fingerprint::of(file)?],
     };
     let config = Config {

@@ -5,7 +5,10 @@ mod benchmark;
 mod convert;
 mod explain;
 mod scale;
+mod tour;
 mod train;
+
+pub(crate) use tour::tour;
 
 use clap::Subcommand;
 

@@ -289,7 +289,7 @@ fn begun(network: EfficientNet, source: Source, run: &RunFolder) -> Result<Effic
 }
 
 /// The page about a training.
-fn report(
+pub(super) fn report(
     model: &Model,
     history: &dozen::nn::History,
     found: &Evaluation,

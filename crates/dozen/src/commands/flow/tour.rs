@@ -10,7 +10,7 @@ use dozen::nn::{Decay, OptimizerConfig, Progress, RunFolder, Schedule, TrainConf
 use serde_json::json;
 
 use crate::args::Context;
-use crate::commands::tour::Stop;
+use crate::commands::tour::{Check, Stop};
 use crate::output::Failure;
 
 /// A board whose entropy is known: the log-probability that a flow can at best reach.
@@ -58,10 +58,10 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
     let found = evaluate(&model, &valid)?;
     let report = training_report(&model, &history, &found, &valid, &context.command_line())?;
     let truth = -made.truth[0].1;
-    let line = format!(
-        "flow: {:.4} nats a row of a checkerboard, of which {truth:.4} can be reached",
-        found.log_prob
-    );
+    let checks = vec![Check::new(
+        (-0.4..0.1).contains(&(found.log_prob - truth)),
+        format!("{:.4} nats a row of a checkerboard, of which {truth:.4} can be reached", found.log_prob),
+    )];
     let json = json!({ "log_prob_nats_per_row": found.log_prob, "truth": truth });
-    Ok(Stop { report, json, line })
+    Ok(Stop { report, json, checks })
 }

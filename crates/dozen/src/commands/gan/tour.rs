@@ -11,7 +11,7 @@ use dozen::nn::{Decay, OptimizerConfig, Progress, RunFolder, Schedule, TrainConf
 use serde_json::json;
 
 use crate::args::Context;
-use crate::commands::tour::Stop;
+use crate::commands::tour::{Check, Stop};
 use crate::output::Failure;
 
 /// Eight Gaussians on a ring: does the generator find them all, and what does the critic say beside the exact distance?
@@ -70,10 +70,16 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
     let found = evaluate(&model, &valid, &beside, 1000, context.seed())?;
     let report = training_report(&model, &history, &found, &valid, &frames, &context.command_line())?;
     let modes = found.modes.as_ref().map_or(0, |modes| modes.count.found);
-    let line = format!(
-        "gan: {modes} of 8 modes found; the critic says {:.4}, exact transport {:.4}",
-        found.critic_value, found.wasserstein
-    );
+    let checks = vec![
+        Check::new(modes == 8, format!("{modes} of 8 modes found")),
+        Check::new(
+            found.critic_value < found.wasserstein + 0.05,
+            format!(
+                "the critic's {:.4} is no more than the exact distance {:.4} but for noise",
+                found.critic_value, found.wasserstein
+            ),
+        ),
+    ];
     let json = json!({ "modes_found": modes, "modes": 8, "critic_value": found.critic_value, "wasserstein1": found.wasserstein });
-    Ok(Stop { report, json, line })
+    Ok(Stop { report, json, checks })
 }

@@ -3,13 +3,16 @@
 use std::path::Path;
 
 use dozen::data::make;
-use dozen::graph::{Convention, HdbscanConfig, Selection, euclidean_tree, hdbscan};
+use dozen::data::make::GraphKind;
+use dozen::graph::{
+    Algorithm, Convention, Graph, HdbscanConfig, Selection, euclidean_tree, hdbscan, minimum_spanning_forest,
+};
 use dozen::report::ScatterPlot;
 use serde_json::json;
 
 use super::{PointTable, page};
 use crate::args::Context;
-use crate::commands::tour::Stop;
+use crate::commands::tour::{Check, Stop};
 use crate::data::rows_of;
 use crate::output::Failure;
 
@@ -45,18 +48,44 @@ pub(crate) fn tour(_: &Path, context: &Context) -> Result<Stop, Failure> {
             100.0 * agreement
         ))
         .plot(ScatterPlot::new("", "x", "y").segments(segments).group("", Vec::new()).svg(), "Each line is a link.");
-    let line = format!(
-        "graph: {} clusters in two moons, {:.2} % of the pairs right; a tree of length {:.4}",
-        found.chosen.len(),
-        100.0 * agreement,
-        tree.total_weight
-    );
+    let checks = vec![
+        Check::new(
+            found.chosen.len() == 2 && agreement > 0.99,
+            format!(
+                "{} clusters in two moons, {:.2} % of the pairs right",
+                found.chosen.len(),
+                100.0 * agreement
+            ),
+        ),
+        forests(context)?,
+    ];
     let json = json!({
         "clusters": found.chosen.len(),
         "pairs_right": agreement,
         "tree_weight": tree.total_weight,
     });
-    Ok(Stop { report, json, line })
+    Ok(Stop { report, json, checks })
+}
+
+/// Four algorithms must find one forest.
+fn forests(context: &Context) -> Result<Check, Failure> {
+    let made = make::graph(GraphKind::Random, 2000, 12_000, context.seed())?;
+    let rows = rows_of(&made, "the made edges", &["u", "v", "weight"])?.0;
+    let ends = |place: usize| rows.chunks(3).map(|row| row[place] as u32).collect::<Vec<u32>>();
+    let weights: Vec<f64> = rows.chunks(3).map(|row| row[2]).collect();
+    let (from, to) = (ends(0), ends(1));
+    let graph = Graph::new(2000, &from, &to, &weights)?;
+    let algorithms = [Algorithm::Kruskal, Algorithm::FilterKruskal, Algorithm::Prim, Algorithm::Boruvka];
+    let found = algorithms.map(|algorithm| minimum_spanning_forest(graph, algorithm));
+    let same = found.iter().all(|forest| forest.edges == found[0].edges);
+    Ok(Check::new(
+        same,
+        format!(
+            "Kruskal, filter-Kruskal, Prim and Boruvka agree on {} edges of {:.6} in all",
+            found[0].edges.len(),
+            found[0].total_weight
+        ),
+    ))
 }
 
 /// The part of pairs of clustered points that both labellings put together or apart (Rand 1971).

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{data, generate};
 use crate::args::Context;
-use crate::commands::tour::Stop;
+use crate::commands::tour::{Check, Stop};
 use crate::output::Failure;
 
 /// Strings of a grammar whose entropy is known: what a language model can at best reach.
@@ -68,10 +68,13 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
     ];
     let shown = [Shown::Text { prompt: String::new(), text: generate::specimen(&model, context.seed())? }];
     let report = training_report(&model, &history, &results, &shown, &context.command_line());
-    let line = format!(
-        "rnn: {:.4} nats a character of a Reber grammar, whose entropy is {truth:.4}",
-        found.nats_per_token
-    );
+    let checks = vec![Check::new(
+        (found.nats_per_token - truth).abs() < 0.03,
+        format!(
+            "{:.4} nats a character of a Reber grammar, whose entropy is {truth:.4}",
+            found.nats_per_token
+        ),
+    )];
     let json = json!({ "nats_per_token": found.nats_per_token, "entropy_nats_per_token": truth });
-    Ok(Stop { report, json, line })
+    Ok(Stop { report, json, checks })
 }

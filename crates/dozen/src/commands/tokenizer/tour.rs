@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::page;
 use crate::args::Context;
-use crate::commands::tour::Stop;
+use crate::commands::tour::{Check, Stop};
 use crate::output::Failure;
 
 /// This program's own help for its text, and a vocabulary cut short for the law of ladders.
@@ -19,17 +19,17 @@ pub(crate) fn tour(_: &Path, context: &Context) -> Result<Stop, Failure> {
     let config = TrainConfig { vocabulary: 512, ..TrainConfig::default() };
     let trained = train(&inventory, pattern, &config, |_| true)?;
     let ids = trained.tokenizer.encode_ordinary(text)?;
-    if trained.tokenizer.decode(&ids)? != text {
-        return Err(Failure::Run("the text is not what it was after encoding and decoding".into()));
-    }
     let report = page::report(&trained, &inventory, context.command_line())?;
     let bytes_per_token = text.len() as f64 / ids.len() as f64;
-    let line = format!(
-        "tokenizer: {} merges make {} tokens of this program's README, {bytes_per_token:.2} bytes each, and give it back",
-        trained.counts.len(),
-        ids.len()
-    );
+    let checks = vec![Check::new(
+        trained.tokenizer.decode(&ids)? == text,
+        format!(
+            "{} merges make {} tokens of this program's README, {bytes_per_token:.2} bytes each, and give it back",
+            trained.counts.len(),
+            ids.len()
+        ),
+    )];
     let json =
         json!({ "merges": trained.counts.len(), "tokens": ids.len(), "bytes_per_token": bytes_per_token });
-    Ok(Stop { report, json, line })
+    Ok(Stop { report, json, checks })
 }

@@ -8,7 +8,7 @@ use dozen::transport::{Distance, PointCost, Points, Sinkhorn, exact};
 use serde_json::json;
 
 use crate::args::Context;
-use crate::commands::tour::Stop;
+use crate::commands::tour::{Check, Stop};
 use crate::data::rows_of;
 use crate::output::Failure;
 
@@ -49,15 +49,25 @@ pub(crate) fn tour(_: &Path, context: &Context) -> Result<Stop, Failure> {
             "A cloud moved by (3, 4) is 5 away from where it was; the exact distance is {:.12}.",
             shift.value
         ));
-    let line = format!(
-        "transport: a cloud moved by 5 is {:.12} away; moons to rings {:.6}, gap {:.0e}",
-        shift.value, plan.value, plan.certificate.gap
-    );
+    let checks = vec![
+        Check::new(
+            (shift.value - 5.0).abs() < 1e-9,
+            format!("a cloud moved by 5 is {:.12} away", shift.value),
+        ),
+        Check::new(
+            plan.certificate.gap.abs() < 1e-9,
+            format!("moons to rings {:.6}: prices prove it, gap {:.0e}", plan.value, plan.certificate.gap),
+        ),
+        Check::new(
+            lower <= plan.value + 1e-9 && plan.value <= upper + 1e-9,
+            format!("the entropic plan's bounds {lower:.4} and {upper:.4} hold it"),
+        ),
+    ];
     let json = json!({
         "moved_by": 5.0,
         "distance_of_moved": shift.value,
         "moons_to_rings": plan.value,
         "gap": plan.certificate.gap,
     });
-    Ok(Stop { report, json, line })
+    Ok(Stop { report, json, checks })
 }

@@ -11,7 +11,7 @@ use dozen::nn::{Decay, OptimizerConfig, Progress, RunFolder, Schedule, TrainConf
 use serde_json::json;
 
 use crate::args::Context;
-use crate::commands::tour::Stop;
+use crate::commands::tour::{Check, Stop};
 use crate::output::Failure;
 
 /// Bits whose entropy is known: no bound on their log-probability is above its negative.
@@ -64,6 +64,9 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
     let found = evaluate(&model, &valid, 100, context.seed())?;
     let report = training_report(&model, &history, &found, &valid, None, &context.command_line())?;
     let (bound, truth) = (found.bounds.last().map_or(found.elbo, |bound| bound.nats), -made.truth[0].1);
-    let line = format!("vae: a bound of {bound:.4} nats a row on bits of which {truth:.4} can be reached");
-    Ok(Stop { report, json: json!({ "log_prob_bound_nats_per_row": bound, "truth": truth }), line })
+    let checks = vec![Check::new(
+        (-0.4..0.15).contains(&(bound - truth)),
+        format!("a bound of {bound:.4} nats a row on bits of which {truth:.4} can be reached"),
+    )];
+    Ok(Stop { report, json: json!({ "log_prob_bound_nats_per_row": bound, "truth": truth }), checks })
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::page;
 use crate::args::Context;
-use crate::commands::tour::Stop;
+use crate::commands::tour::{Check, Stop};
 use crate::output::Failure;
 
 /// A language whose analogies are planted: they are what the vectors must give back.
@@ -36,10 +36,13 @@ pub(crate) fn tour(_: &Path, context: &Context) -> Result<Stop, Failure> {
     let (correct, known) = sections.iter().fold((0, 0), |sum, one| (sum.0 + one.correct, sum.1 + one.known));
     let report = page::report(&vectors, &config, &summary, &[], context.command_line());
     let accuracy = correct as f64 / known as f64;
-    let line = format!(
-        "word2vec: vectors of {} words complete {correct} of {known} planted analogies",
-        corpus.dictionary().len()
-    );
+    let checks = vec![Check::new(
+        accuracy > 0.6,
+        format!(
+            "vectors of {} words complete {correct} of {known} planted analogies",
+            corpus.dictionary().len()
+        ),
+    )];
     let json = json!({ "words": corpus.words(), "analogies_known": known, "accuracy": accuracy });
-    Ok(Stop { report, json, line })
+    Ok(Stop { report, json, checks })
 }
