@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 
 fn config(head: Head, boxes: BoxesConfig, branches: Option<Branches>) -> DetectorConfig {
     DetectorConfig {
-        backbone: Backbone::Resnet(ResNetConfig { layers: 18, epsilon: 1e-5 }),
+        backbone: Backbone::Resnet(ResNetConfig { width: 16, ..ResNetConfig::of_layers(18) }),
         neck: Neck::C4,
         head,
         branches,
@@ -159,7 +159,7 @@ fn configurations_that_do_not_hold_together_are_refused() {
     refused(DetectorConfig { neck: Neck::Fpn, ..whole() }, "five anchors");
     refused(DetectorConfig { categories: 0, ..whole() }, "no categories");
     refused(DetectorConfig { scales: vec![-1.0], ..whole() }, "positive");
-    let odd = Backbone::Resnet(ResNetConfig { layers: 20, epsilon: 0.0 });
+    let odd = Backbone::Resnet(ResNetConfig::of_layers(20));
     refused(DetectorConfig { backbone: odd, ..whole() }, "18, 34, 50 or 101");
     let short = Branches { sides: vec![Sides::ALL], ..branches(&[1, 2]) };
     refused(DetectorConfig { branches: Some(short), ..whole() }, "a range of sides for each branch");

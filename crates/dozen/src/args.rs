@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use dozen::nn::{Progress, choose_device};
 
 use crate::commands::{
-    autoregressive, compare, completions, detector, efficientnet, flow, gan, graph, info, make, rnn,
+    autoregressive, compare, completions, detector, efficientnet, flow, gan, graph, info, make, rnn, serve,
     tokenizer, tour, transport, vae, word2vec,
 };
 use crate::output::Failure;
@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Compare(compare::Arguments),
     /// Every family on data it makes itself, in one report
     Tour(tour::Arguments),
+    /// Models behind HTTP, with a web page
+    Serve(serve::Arguments),
     /// Make data whose truth is known
     Make(make::Arguments),
     /// Say what a model folder holds

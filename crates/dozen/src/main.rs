@@ -58,6 +58,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Graph(command) => commands::graph::run(command, context),
         Command::Compare(arguments) => commands::compare::run(&arguments, context),
         Command::Tour(arguments) => commands::tour::run(&arguments, context),
+        Command::Serve(arguments) => commands::serve::run(&arguments, context),
         Command::Make(arguments) => commands::make::run(&arguments, context),
         Command::Info(arguments) => commands::info::run(&arguments, context),
         Command::Completions(arguments) => {

@@ -28,6 +28,14 @@ impl Failure {
         Self::Request(sentence.into())
     }
 
+    /// What is wrong, as a sentence.
+    pub(crate) fn sentence(self) -> String {
+        match self {
+            Self::Usage(error) => error.to_string(),
+            Self::Request(sentence) | Self::Run(sentence) => sentence,
+        }
+    }
+
     /// Says it, and gives the exit code: 0 after help, 2 for a wrong request, 1 for a failed run.
     #[expect(clippy::print_stderr, reason = "this is where failures are said")]
     pub(crate) fn report(self) -> ExitCode {

@@ -46,11 +46,18 @@ pub enum Backbone {
 pub struct ResNetConfig {
     /// 18, 34, 50 or 101.
     pub layers: usize,
+    /// Channels of the stem, and of the first stage's filters: 64 as published; fewer for small images on a CPU.
+    pub width: usize,
     /// What is added to variances: 1e-5, but 0 for some of torchvision's detectors.
     pub epsilon: f64,
 }
 
 impl ResNetConfig {
+    /// As published, with PyTorch's epsilon.
+    pub fn of_layers(layers: usize) -> Self {
+        Self { layers, width: 64, epsilon: 1e-5 }
+    }
+
     pub(super) fn repeats(self) -> [usize; 4] {
         match self.layers {
             18 => [2, 2, 2, 2],
@@ -65,7 +72,7 @@ impl ResNetConfig {
 
     /// What a stage, of 0 to 3, gives.
     pub(super) fn channels(self, stage: usize) -> usize {
-        (64 << stage) * if self.bottleneck() { 4 } else { 1 }
+        (self.width << stage) * if self.bottleneck() { 4 } else { 1 }
     }
 }
 
@@ -246,6 +253,7 @@ impl DetectorConfig {
     pub fn validate(&self) -> Result<(), Error> {
         let refuse = |problem: &str| Err(Error::Request(problem.to_owned()));
         match self.backbone {
+            Backbone::Resnet(ResNetConfig { width: 0, .. }) => return refuse("a ResNet has channels"),
             Backbone::Resnet(ResNetConfig { layers, .. }) if ![18, 34, 50, 101].contains(&layers) => {
                 return refuse("a ResNet has 18, 34, 50 or 101 layers");
             }

@@ -78,7 +78,7 @@ pub fn train_model(
         settings,
         config: config.clone(),
         device: device.clone(),
-        ahead: Ahead::default(),
+        ahead: Ahead::new(),
     };
     let history = train(&mut learner, pictures, &training, run, progress)?;
     ModelFolder::write_config(run, FAMILY, &config)?;

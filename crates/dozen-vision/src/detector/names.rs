@@ -178,7 +178,7 @@ pub fn import_torchvision(
         };
     let units = shape("roi_heads.box_head.fc6.bias").map_or(1024, |shape| shape[0]);
     let config = DetectorConfig {
-        backbone: Backbone::Resnet(ResNetConfig { layers, epsilon }),
+        backbone: Backbone::Resnet(ResNetConfig { epsilon, ..ResNetConfig::of_layers(layers) }),
         neck: Neck::Fpn,
         head: Head::Linear { units },
         branches: None,

@@ -108,7 +108,7 @@ impl ResNet {
     pub fn new(config: ResNetConfig, a_trous: bool, branches: Option<&Branches>, device: &Device) -> Self {
         let stem = Shape {
             inputs: 3,
-            outputs: 64,
+            outputs: config.width,
             taps: 7,
             stride: 2,
             groups: 1,
@@ -117,11 +117,11 @@ impl ResNet {
             same: false,
             norm: [config.epsilon, MOMENTUM],
         };
-        let mut channels = 64;
+        let mut channels = config.width;
         let mut stages = Vec::new();
         let mut others = Vec::new();
         for (stage, repeats) in config.repeats().into_iter().enumerate() {
-            let middle = 64 << stage;
+            let middle = config.width << stage;
             let (stride, dilation) = match stage {
                 0 => (1, 1),
                 3 if a_trous => (1, 2),

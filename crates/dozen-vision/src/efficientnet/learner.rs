@@ -79,7 +79,7 @@ pub fn train_model(
         settings: request.settings,
         config: config.clone(),
         device: device.clone(),
-        ahead: Ahead::default(),
+        ahead: Ahead::new(),
         frozen: None,
     };
     let history = train(&mut learner, pictures, &training, run, progress)?;

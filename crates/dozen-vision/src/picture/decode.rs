@@ -42,6 +42,14 @@ impl Picture {
     /// # Errors
     /// With what is wrong with the picture.
     pub fn decode(bytes: &[u8]) -> Result<Self, String> {
+        Self::decode_within(bytes, usize::MAX)
+    }
+
+    /// The same of a picture of at most so many pixels; a larger one is refused before it is decoded.
+    ///
+    /// # Errors
+    /// With what is wrong with the picture.
+    pub fn decode_within(bytes: &[u8], pixels: usize) -> Result<Self, String> {
         let failed = |error: &dyn std::fmt::Display| format!("does not decode: {error}");
         let mut reader =
             ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| failed(&e))?;
@@ -52,6 +60,10 @@ impl Picture {
         (limits.max_image_width, limits.max_image_height) = (Some(LONGEST_SIDE), Some(LONGEST_SIDE));
         reader.limits(limits);
         let mut decoder = reader.into_decoder().map_err(|e| failed(&e))?;
+        let (width, height) = decoder.dimensions();
+        if u64::from(width) * u64::from(height) > pixels as u64 {
+            return Err(format!("has {width} x {height} pixels, and at most {pixels} may be"));
+        }
         // A camera says which side is up.
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         let mut decoded = DynamicImage::from_decoder(decoder).map_err(|e| failed(&e))?;

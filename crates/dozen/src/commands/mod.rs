@@ -11,6 +11,7 @@ pub(crate) mod graph;
 pub(crate) mod info;
 pub(crate) mod make;
 pub(crate) mod rnn;
+pub(crate) mod serve;
 pub(crate) mod tokenizer;
 pub(crate) mod tour;
 pub(crate) mod transport;

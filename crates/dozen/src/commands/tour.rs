@@ -93,7 +93,9 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         stops.push(stop.report);
     }
     report.section("What was checked").table(table);
-    stops.into_iter().for_each(|stop| report.append(stop));
+    for stop in stops {
+        report.append(stop);
+    }
     let page = write_report(&arguments.out, &report)?;
     json["seconds"] = started.elapsed().as_secs_f64().into();
     lines.push(format!("the report is {page}"));

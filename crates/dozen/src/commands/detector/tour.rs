@@ -23,17 +23,17 @@ const SIZE: usize = 64;
 /// R-FCN and TridentNet find made shapes, and a part of a box votes.
 pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
     let pictures = |count, seed| {
-        let (set, pictures) = scenes(count, SIZE, [0.12, 0.3], seed);
+        let (set, pictures) = scenes(count, SIZE, [0.12, 0.32], seed);
         Pictured::made(set, &pictures)
     };
-    let train = Arc::new(pictures(300, context.seed()));
+    let train = Arc::new(pictures(600, context.seed()));
     let valid = pictures(60, context.seed() + 1);
     let votes = Head::Votes { parts: 3, channels: 128, pooling: VotePooling::Rfcn };
     let branches = Branches {
         dilations: vec![1, 2, 3],
         shared: true,
         first_plain: true,
-        sides: [(0.0, Some(22.0)), (14.0, Some(30.0)), (22.0, None)]
+        sides: [(0.0, Some(24.0)), (16.0, Some(34.0)), (24.0, None)]
             .map(|(from, to)| Sides { from, to })
             .to_vec(),
         only: None,
@@ -68,11 +68,11 @@ fn trained(
     let device = context.device()?;
     let categories = train.set().categories.clone();
     let model = DetectorConfig {
-        backbone: Backbone::Resnet(ResNetConfig { layers: 18, epsilon: 1e-5 }),
+        backbone: Backbone::Resnet(ResNetConfig { width: 16, ..ResNetConfig::of_layers(18) }),
         neck: Neck::C4,
         head,
         branches,
-        scales: vec![16.0, 28.0],
+        scales: vec![16.0, 32.0],
         ratios: vec![1.0],
         categories: categories.len(),
         boxes: BoxesConfig { proposals: [100, 50], sampled: 48, ..boxes },
@@ -92,10 +92,10 @@ fn trained(
             alternating: false,
         }),
         training: Some(TrainConfig {
-            epochs: 6,
+            epochs: 10,
             batch_size: 6,
             patience: None,
-            schedule: Schedule { rate: 0.001, warm_up: 20, decay: Decay::Cosine },
+            schedule: Schedule { rate: 0.002, warm_up: 30, decay: Decay::Cosine },
             seed: context.seed(),
             tensorboard: false,
         }),

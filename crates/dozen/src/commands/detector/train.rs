@@ -53,6 +53,9 @@ struct Network {
     /// What sees the image: resnet18, 34, 50, 101, efficientnet-b0 to b7
     #[arg(long, default_value = "resnet18", value_name = "NAME")]
     backbone: String,
+    /// Channels of a ResNet's stem; fewer than the published 64 for small images on a CPU
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    width: usize,
     /// One map of stride 16, or a pyramid
     #[arg(long, value_enum, default_value_t = NeckFlag::C4, value_name = "NECK")]
     neck: NeckFlag,
@@ -189,7 +192,10 @@ impl Network {
         if let Some(layers) = self.backbone.strip_prefix("resnet") {
             let layers = layers.trim_start_matches('-').parse().map_err(|_| unknown())?;
             return match layers {
-                18 | 34 | 50 | 101 => Ok(Backbone::Resnet(ResNetConfig { layers, epsilon: 1e-5 })),
+                18 | 34 | 50 | 101 => Ok(Backbone::Resnet(ResNetConfig {
+                    width: self.width,
+                    ..ResNetConfig::of_layers(layers)
+                })),
                 _ => Err(unknown()),
             };
         }

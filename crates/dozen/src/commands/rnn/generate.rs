@@ -117,7 +117,7 @@ pub(super) fn specimen(model: &Model, seed: u64) -> Result<String, Failure> {
 }
 
 /// Samples being written.
-struct Writer<'m> {
+pub(crate) struct Writer<'m> {
     generator: Generator,
     streams: Vec<dozen::sequence::TextStream<'m>>,
     texts: Vec<String>,
@@ -128,7 +128,12 @@ struct Writer<'m> {
 }
 
 impl<'m> Writer<'m> {
-    fn new(model: &'m Model, prompt: &str, samples: usize, stop: &'m [String]) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        model: &'m Model,
+        prompt: &str,
+        samples: usize,
+        stop: &'m [String],
+    ) -> Result<Self, Failure> {
         let mut generator = Generator::new(model, samples)?;
         let units = model.units().expect("a language model has a vocabulary");
         let mut ids = units.encode(prompt, "the prompt")?;
@@ -156,7 +161,7 @@ impl<'m> Writer<'m> {
     }
 
     /// Draws a unit for each sample; the first sample's new text.
-    fn step(&mut self, sampling: &Sampling, rng: &mut StdRng) -> String {
+    pub(crate) fn step(&mut self, sampling: &Sampling, rng: &mut StdRng) -> String {
         let logits = self.generator.step(&self.last);
         let width = logits.len() / self.last.len();
         let drawn: Vec<u32> = logits.chunks_exact(width).map(|logits| sampling.draw(logits, rng)).collect();
@@ -187,7 +192,7 @@ impl<'m> Writer<'m> {
         self.ended.iter().all(|ended| *ended)
     }
 
-    fn finish(self) -> Vec<String> {
+    pub(crate) fn finish(self) -> Vec<String> {
         let parts = self.texts.into_iter().zip(self.streams).zip(self.ended);
         parts.map(|((text, stream), ended)| if ended { text } else { text + &stream.finish() }).collect()
     }

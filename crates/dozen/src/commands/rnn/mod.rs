@@ -14,6 +14,7 @@ use clap::Subcommand;
 use crate::args::Context;
 use crate::output::Failure;
 
+pub(crate) use generate::Writer;
 pub(crate) use tour::tour;
 
 /// What to do with recurrent networks.

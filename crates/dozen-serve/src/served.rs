@@ -1,0 +1,144 @@
+//! What a model that is served can do.
+
+use serde_json::Value;
+use tokio::sync::mpsc::Sender;
+
+/// A model with verbs.
+pub trait Served: Send {
+    /// What kind of model it is, as `efficientnet`.
+    fn family(&self) -> &'static str;
+
+    /// What can be asked of it.
+    fn verbs(&self) -> Vec<Verb>;
+
+    /// What a page may want to know of it, as the names of columns or classes.
+    fn about(&self) -> Value {
+        Value::Null
+    }
+
+    /// The answers to requests of one of its verbs, each in its place. Requests that waited together come together.
+    fn answer(&mut self, verb: &str, requests: Vec<Request>) -> Vec<Result<Value, Refusal>>;
+}
+
+/// Something that can be asked.
+#[derive(Clone, Debug)]
+pub struct Verb {
+    /// The last part of the address.
+    pub name: &'static str,
+    /// What it does, in a few words.
+    pub summary: &'static str,
+    /// What it takes.
+    pub takes: Takes,
+    /// Whether it can answer piece by piece, with `?stream=true`.
+    pub streams: bool,
+}
+
+/// What a verb takes.
+#[derive(Clone, Debug)]
+pub enum Takes {
+    /// A JSON object, as in the example.
+    Json(Value),
+    /// A picture's bytes (PNG, JPEG, BMP, WebP) as the body; options of the example stand in the query.
+    Picture(Value),
+}
+
+impl Verb {
+    /// One that answers at once.
+    pub fn new(name: &'static str, summary: &'static str, takes: Takes) -> Self {
+        Self { name, summary, takes, streams: false }
+    }
+
+    /// One that can answer piece by piece, too.
+    pub fn streaming(name: &'static str, summary: &'static str, takes: Takes) -> Self {
+        Self { streams: true, ..Self::new(name, summary, takes) }
+    }
+}
+
+/// What is asked.
+#[derive(Debug)]
+pub struct Request {
+    /// The JSON object, or of a picture the options in the query.
+    pub values: Value,
+    /// A picture's bytes.
+    pub bytes: Vec<u8>,
+    /// Where pieces of the answer go, where it is wanted piece by piece. When sending fails, nobody listens any more.
+    pub pieces: Option<Sender<String>>,
+    /// The most rows that may be asked for or given.
+    pub most_rows: usize,
+    /// The most pixels of a picture.
+    pub most_pixels: usize,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The request is wrong; a sentence for whoever asked.
+    Request(String),
+    /// The model failed.
+    Failed(String),
+}
+
+impl Refusal {
+    /// A wrong request.
+    pub fn request(sentence: impl Into<String>) -> Self {
+        Self::Request(sentence.into())
+    }
+}
+
+impl Request {
+    /// A value by its name; `None` where it is not given.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.values.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A number that must be there.
+    ///
+    /// # Errors
+    /// When it is not there, or no number.
+    pub fn number(&self, name: &str) -> Result<f64, Refusal> {
+        let value = self.get(name).ok_or_else(|| Refusal::request(format!("`{name}` is missing")))?;
+        // In a query everything is text.
+        let number = value.as_f64().or_else(|| value.as_str()?.parse().ok());
+        number
+            .filter(|number| number.is_finite())
+            .ok_or_else(|| Refusal::request(format!("`{name}` is {value}, and a number is needed")))
+    }
+
+    /// A number, or what it is where it is not given.
+    ///
+    /// # Errors
+    /// When it is there and no number.
+    pub fn number_or(&self, name: &str, otherwise: f64) -> Result<f64, Refusal> {
+        if self.get(name).is_some() { self.number(name) } else { Ok(otherwise) }
+    }
+
+    /// A whole number from `least` to `most`, or what it is where it is not given.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn count_or(
+        &self,
+        name: &str,
+        otherwise: usize,
+        [least, most]: [usize; 2],
+    ) -> Result<usize, Refusal> {
+        let number = self.number_or(name, otherwise as f64)?;
+        let whole = number.fract() == 0.0 && (least as f64..=most as f64).contains(&number);
+        if whole {
+            Ok(number as usize)
+        } else {
+            Err(Refusal::request(format!(
+                "`{name}` is {number}, and a whole number from {least} to {most} is needed"
+            )))
+        }
+    }
+
+    /// Text that must be there.
+    ///
+    /// # Errors
+    /// When it is not there, or no text.
+    pub fn text(&self, name: &str) -> Result<&str, Refusal> {
+        let value = self.get(name).ok_or_else(|| Refusal::request(format!("`{name}` is missing")))?;
+        value.as_str().ok_or_else(|| Refusal::request(format!("`{name}` is no text")))
+    }
+}

@@ -1,0 +1,112 @@
+//! Models of pictures.
+
+use std::path::Path;
+
+use dozen::nn::{Device, Error};
+use dozen::vision::detector::{self, Head};
+use dozen::vision::efficientnet::{self, ranked};
+use dozen::vision::picture::Picture;
+use dozen_serve::{Refusal, Request, Served, Takes, Verb};
+use serde_json::{Value, json};
+
+/// The picture of a request, within its limits.
+fn picture(request: &Request) -> Result<Picture, Refusal> {
+    Picture::decode_within(&request.bytes, request.most_pixels)
+        .map_err(|problem| Refusal::request(format!("the picture {problem}")))
+}
+
+/// An EfficientNet.
+pub(super) struct Classes(efficientnet::Model);
+
+impl Classes {
+    pub(super) fn open(path: &Path, device: &Device) -> Result<Self, Error> {
+        Ok(Self(efficientnet::Model::open(path, device)?))
+    }
+}
+
+impl Served for Classes {
+    fn family(&self) -> &'static str {
+        "efficientnet"
+    }
+
+    fn verbs(&self) -> Vec<Verb> {
+        vec![Verb::new("classify", "The likeliest classes of a picture", Takes::Picture(json!({ "top": 5 })))]
+    }
+
+    fn about(&self) -> Value {
+        json!({ "classes": self.0.config().classes })
+    }
+
+    fn answer(&mut self, _verb: &str, requests: Vec<Request>) -> Vec<Result<Value, Refusal>> {
+        // Those that decode go through the network together.
+        let asked = |request: &Request| Ok((picture(request)?, request.count_or("top", 5, [1, 1000])?));
+        let decoded: Vec<Result<(Picture, usize), Refusal>> = requests.iter().map(asked).collect();
+        let pictures: Vec<Picture> =
+            decoded.iter().filter_map(|one| one.as_ref().ok()).map(|(picture, _)| picture.clone()).collect();
+        let mut rows = self.0.probabilities(&pictures).into_iter();
+        let classes = &self.0.config().classes;
+        let told = |one: Result<(Picture, usize), Refusal>| {
+            let (_, top) = one?;
+            let row = rows.next().ok_or_else(|| Refusal::Failed("the network gave no answer".into()))?;
+            let named = |class: usize| json!({ "class": classes[class], "probability": row[class] });
+            Ok(json!({ "classes": ranked(&row).into_iter().take(top).map(named).collect::<Value>() }))
+        };
+        decoded.into_iter().map(told).collect()
+    }
+}
+
+/// A detector.
+pub(super) struct Boxes(detector::Model);
+
+impl Boxes {
+    pub(super) fn open(path: &Path, device: &Device) -> Result<Self, Error> {
+        Ok(Self(detector::Model::open(path, device)?))
+    }
+
+    fn detect(&self, request: &Request) -> Result<Value, Refusal> {
+        let picture = picture(request)?;
+        let least = request.number_or("least_score", 0.3)? as f32;
+        let found = self.0.detect(std::slice::from_ref(&picture)).remove(0);
+        let categories = &self.0.config().categories;
+        let parts = match self.0.config().model.head {
+            Head::Votes { parts, .. } => parts,
+            _ => 0,
+        };
+        let mut boxes = Vec::new();
+        for found in found.into_iter().filter(|found| found.score >= least) {
+            let mut told = json!({
+                "category": categories[found.category],
+                "score": found.score,
+                "box": found.rect,
+                "branch": found.branch,
+            });
+            // What each part says for the category rather than the background.
+            if let Some(votes) = self.0.votes(&picture, found.rect).filter(|_| parts > 0) {
+                let margin = votes[found.category + 1].iter().zip(&votes[0]).map(|(own, none)| own - none);
+                let margin: Vec<f32> = margin.collect();
+                told["votes"] = margin.chunks(parts).map(<[f32]>::to_vec).collect();
+            }
+            boxes.push(told);
+        }
+        Ok(json!({ "width": picture.width, "height": picture.height, "boxes": boxes }))
+    }
+}
+
+impl Served for Boxes {
+    fn family(&self) -> &'static str {
+        "detector"
+    }
+
+    fn verbs(&self) -> Vec<Verb> {
+        let options = json!({ "least_score": 0.3 });
+        vec![Verb::new("detect", "The boxes of things in a picture", Takes::Picture(options))]
+    }
+
+    fn about(&self) -> Value {
+        json!({ "categories": self.0.config().categories })
+    }
+
+    fn answer(&mut self, _verb: &str, requests: Vec<Request>) -> Vec<Result<Value, Refusal>> {
+        requests.iter().map(|request| self.detect(request)).collect()
+    }
+}

@@ -1,0 +1,277 @@
+//! Models of tables: how likely rows are, and new ones.
+
+use std::path::Path;
+
+use dozen::data::{Column, Matrix, Schema, Table, Values};
+use dozen::generative::{autoregressive, flow, gan, vae};
+use dozen::nn::{Device, Error};
+use dozen_serve::{Refusal, Request, Served, Takes, Verb};
+use serde_json::{Map, Value, json};
+
+use super::refused;
+
+/// The rows of a request: objects by the names of their columns, or arrays beside `columns`.
+fn table(request: &Request) -> Result<Table, Refusal> {
+    let rows = request.get("rows").and_then(Value::as_array);
+    let rows = rows.ok_or_else(|| {
+        Refusal::request("`rows` is missing: an array of objects, or of arrays beside `columns`")
+    })?;
+    if rows.is_empty() || rows.len() > request.most_rows {
+        return Err(Refusal::request(format!(
+            "there are {} rows, and 1 to {} may be",
+            rows.len(),
+            request.most_rows
+        )));
+    }
+    let names: Vec<String> = match (request.get("columns").and_then(Value::as_array), rows[0].as_object()) {
+        (Some(columns), _) => {
+            columns.iter().map(|name| name.as_str().unwrap_or_default().to_owned()).collect()
+        }
+        (None, Some(first)) => first.keys().cloned().collect(),
+        (None, None) => {
+            return Err(Refusal::request("rows that are arrays need `columns`, the names of theirs"));
+        }
+    };
+    let cell = |row: usize, column: usize| -> Result<&Value, Refusal> {
+        let found = match &rows[row] {
+            Value::Array(cells) if cells.len() == names.len() => cells.get(column),
+            Value::Object(cells) => cells.get(&names[column]),
+            _ => None,
+        };
+        found.ok_or_else(|| Refusal::request(format!("row {} has no `{}`", row + 1, names[column])))
+    };
+    let column = |(place, name): (usize, &String)| -> Result<Column, Refusal> {
+        let cells = (0..rows.len()).map(|row| cell(row, place)).collect::<Result<Vec<_>, _>>()?;
+        let values = if cells.iter().all(|cell| cell.is_number()) {
+            Values::Number(cells.iter().map(|cell| cell.as_f64().unwrap_or(f64::NAN)).collect())
+        } else {
+            let text = |cell: &&Value| cell.as_str().map_or_else(|| cell.to_string(), str::to_owned);
+            Values::Text(cells.iter().map(text).collect())
+        };
+        Ok(Column::new(name.clone(), values))
+    };
+    let columns = names.iter().enumerate().map(column).collect::<Result<Vec<_>, _>>()?;
+    Table::new(columns).map_err(refused)
+}
+
+/// Rows as objects.
+fn objects(table: &Table) -> Value {
+    let row = |row: usize| {
+        let cell = |column: &Column| {
+            let text = || column.values.text(row).into();
+            (column.name.clone(), column.values.number(row).map_or_else(text, Value::from))
+        };
+        Value::Object(table.columns().iter().map(cell).collect::<Map<_, _>>())
+    };
+    (0..table.rows()).map(row).collect()
+}
+
+/// An example of a row.
+fn example(schema: &Schema, others: &Schema) -> Value {
+    let cell = |column: &dozen::data::ColumnSchema| {
+        let value = match &column.kind {
+            dozen::data::Kind::Categorical { levels } => levels.first().cloned().unwrap_or_default().into(),
+            _ => json!(0),
+        };
+        (column.name.clone(), value)
+    };
+    let cells: Map<String, Value> = schema.columns.iter().chain(&others.columns).map(cell).collect();
+    json!({ "rows": [cells] })
+}
+
+/// How many rows, and by which seed.
+fn wanted(request: &Request) -> Result<(usize, u64), Refusal> {
+    let rows = request.count_or("count", 10, [1, request.most_rows])?;
+    Ok((rows, request.count_or("seed", 0, [0, 1 << 50])? as u64))
+}
+
+/// The condition of rows to draw: one row for all.
+fn condition(schema: &Schema, request: &Request, rows: usize) -> Result<Matrix, Refusal> {
+    let given = request.get("given").and_then(Value::as_object);
+    let mut values = Vec::with_capacity(schema.columns.len());
+    for column in &schema.columns {
+        let value = given.and_then(|given| given.get(&column.name)).ok_or_else(|| {
+            Refusal::request(format!("the model is conditional: `given` needs a value for `{}`", column.name))
+        })?;
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        values.push(column.encode_text(&text).map_err(Refusal::Request)?);
+    }
+    let width = values.len();
+    Ok(Matrix::new((0..rows).flat_map(|_| values.iter().copied()).collect(), width))
+}
+
+fn score_verb(columns: &Schema, conditions: &Schema) -> Verb {
+    Verb::new("score", "The log-probability of each row, in nats", Takes::Json(example(columns, conditions)))
+}
+
+fn sample_verb() -> Verb {
+    Verb::new("sample", "New rows", Takes::Json(json!({ "count": 10, "seed": 0 })))
+}
+
+fn names(columns: &Schema, conditions: &Schema) -> Value {
+    let names = |schema: &Schema| schema.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
+    json!({ "columns": names(columns), "condition": names(conditions) })
+}
+
+/// One request after the other.
+fn each(
+    requests: Vec<Request>,
+    answer: impl Fn(&Request) -> Result<Value, Refusal>,
+) -> Vec<Result<Value, Refusal>> {
+    requests.iter().map(answer).collect()
+}
+
+/// An autoregressive model.
+pub(super) struct Autoregressive(autoregressive::Model);
+
+impl Autoregressive {
+    pub(super) fn open(path: &Path, device: &Device) -> Result<Self, Error> {
+        Ok(Self(autoregressive::Model::open(path, device)?))
+    }
+}
+
+/// No columns.
+fn nothing() -> Schema {
+    Schema { columns: Vec::new() }
+}
+
+impl Served for Autoregressive {
+    fn family(&self) -> &'static str {
+        "autoregressive"
+    }
+
+    fn verbs(&self) -> Vec<Verb> {
+        vec![score_verb(&self.0.config().columns, &nothing()), sample_verb()]
+    }
+
+    fn about(&self) -> Value {
+        names(&self.0.config().columns, &nothing())
+    }
+
+    fn answer(&mut self, verb: &str, requests: Vec<Request>) -> Vec<Result<Value, Refusal>> {
+        each(requests, |request| {
+            if verb == "sample" {
+                let (rows, seed) = wanted(request)?;
+                return Ok(json!({ "rows": objects(&self.0.sample(rows, seed).map_err(refused)?) }));
+            }
+            let found = autoregressive::surprises(&self.0, &table(request)?).map_err(refused)?;
+            Ok(json!({
+                "log_prob_nats": found.iter().map(|row| row.log_prob).collect::<Vec<_>>(),
+                "surprising_column": found.iter().map(|row| row.column.clone()).collect::<Vec<_>>(),
+            }))
+        })
+    }
+}
+
+/// A flow.
+pub(super) struct Flow(flow::Model);
+
+impl Flow {
+    pub(super) fn open(path: &Path, device: &Device) -> Result<Self, Error> {
+        Ok(Self(flow::Model::open(path, device)?))
+    }
+}
+
+impl Served for Flow {
+    fn family(&self) -> &'static str {
+        "flow"
+    }
+
+    fn verbs(&self) -> Vec<Verb> {
+        let config = self.0.config();
+        vec![score_verb(&config.columns, &config.condition), sample_verb()]
+    }
+
+    fn about(&self) -> Value {
+        names(&self.0.config().columns, &self.0.config().condition)
+    }
+
+    fn answer(&mut self, verb: &str, requests: Vec<Request>) -> Vec<Result<Value, Refusal>> {
+        each(requests, |request| {
+            if verb == "sample" {
+                let (rows, seed) = wanted(request)?;
+                let condition = condition(&self.0.config().condition, request, rows)?;
+                return Ok(
+                    json!({ "rows": objects(&self.0.sample(rows, &condition, seed).map_err(refused)?) }),
+                );
+            }
+            let found = flow::score(&self.0, &table(request)?).map_err(refused)?;
+            Ok(json!({ "log_prob_nats": found.log_prob }))
+        })
+    }
+}
+
+/// An autoencoder.
+pub(super) struct Vae(vae::Model);
+
+impl Vae {
+    pub(super) fn open(path: &Path, device: &Device) -> Result<Self, Error> {
+        Ok(Self(vae::Model::open(path, device)?))
+    }
+}
+
+/// Draws of a bound.
+const DRAWS: usize = 20;
+
+impl Served for Vae {
+    fn family(&self) -> &'static str {
+        "vae"
+    }
+
+    fn verbs(&self) -> Vec<Verb> {
+        let config = self.0.config();
+        let score = score_verb(&config.columns, &config.condition);
+        vec![Verb { summary: "A bound on the log-probability of each row, in nats", ..score }, sample_verb()]
+    }
+
+    fn about(&self) -> Value {
+        names(&self.0.config().columns, &self.0.config().condition)
+    }
+
+    fn answer(&mut self, verb: &str, requests: Vec<Request>) -> Vec<Result<Value, Refusal>> {
+        each(requests, |request| {
+            if verb == "sample" {
+                let (rows, seed) = wanted(request)?;
+                let condition = condition(&self.0.config().condition, request, rows)?;
+                let cells = self.0.sample(rows, &condition, seed, false);
+                return Ok(
+                    json!({ "rows": objects(&self.0.config().columns.decode(&cells).map_err(refused)?) }),
+                );
+            }
+            let bounds = vae::score(&self.0, &table(request)?, DRAWS, 0).map_err(refused)?;
+            Ok(json!({ "log_prob_bound_nats": bounds }))
+        })
+    }
+}
+
+/// A generator.
+pub(super) struct Gan(gan::Model);
+
+impl Gan {
+    pub(super) fn open(path: &Path, device: &Device) -> Result<Self, Error> {
+        Ok(Self(gan::Model::open(path, device)?))
+    }
+}
+
+impl Served for Gan {
+    fn family(&self) -> &'static str {
+        "gan"
+    }
+
+    fn verbs(&self) -> Vec<Verb> {
+        vec![sample_verb()]
+    }
+
+    fn about(&self) -> Value {
+        names(&self.0.config().columns, &self.0.config().condition)
+    }
+
+    fn answer(&mut self, _verb: &str, requests: Vec<Request>) -> Vec<Result<Value, Refusal>> {
+        each(requests, |request| {
+            let (rows, seed) = wanted(request)?;
+            let condition = condition(&self.0.config().condition, request, rows)?;
+            let cells = self.0.sample(rows, &condition, seed);
+            Ok(json!({ "rows": objects(&self.0.config().columns.decode(&cells).map_err(refused)?) }))
+        })
+    }
+}
