@@ -55,18 +55,18 @@ def scenes(name, rows, size, seed):
 # Names, and what tells the detectors apart.
 DETECTORS = [
     ("Faster R-CNN, one map", "--arch faster-rcnn"),
-    ("Faster R-CNN, pyramid", "--arch faster-rcnn --neck fpn"),
-    ("R-FCN, k = 1", "--arch rfcn --parts 1"),
-    ("R-FCN, k = 3", "--arch rfcn --parts 3"),
-    ("R-FCN, k = 7", "--arch rfcn --parts 7"),
     ("R-FCN, k = 7, hard examples", "--arch rfcn --parts 7 --ohem"),
     ("one branch, dilation 1", "--arch tridentnet --dilations 1"),
-    ("one branch, dilation 2", "--arch tridentnet --dilations 2"),
-    ("one branch, dilation 3", "--arch tridentnet --dilations 3"),
+    ("three branches, shared, by size (TridentNet)", "--arch tridentnet"),
+    ("R-FCN, k = 1", "--arch rfcn --parts 1"),
+    ("three branches, shared, all sizes", "--arch tridentnet --all-sizes"),
+    ("R-FCN, k = 3", "--arch rfcn --parts 3"),
+    ("R-FCN, k = 7", "--arch rfcn --parts 7"),
     ("three branches, own weights, all sizes", "--arch tridentnet --own-weights --all-sizes"),
     ("three branches, own weights, by size", "--arch tridentnet --own-weights"),
-    ("three branches, shared, all sizes", "--arch tridentnet --all-sizes"),
-    ("three branches, shared, by size (TridentNet)", "--arch tridentnet"),
+    ("one branch, dilation 2", "--arch tridentnet --dilations 2"),
+    ("one branch, dilation 3", "--arch tridentnet --dilations 3"),
+    ("Faster R-CNN, pyramid", "--arch faster-rcnn --neck fpn"),
 ]
 
 
@@ -96,12 +96,16 @@ def scenes_quality():
         rows.append((name, results))
         if "fast" in results[0]:
             rows.append(("the same, only its middle branch", [{**result["fast"], **{f"valid_{key}": value for key, value in result["fast"].items()}, "parameters": result["parameters"]} for result in results]))
+        write_scenes(rows, size, epochs, len(seeds))
+
+
+def write_scenes(rows, size, epochs, seeds):
     def of(key, results):
         values = [result.get(f"valid_{key}") for result in results]
         return "–" if None in values else f"{statistics.mean(values):.3f}"
     lines = ["| detector | parameters | AP | AP at 0.5 | small | medium | large |", "|---|---|---|---|---|---|---|"]
     lines += [f"| {name} | {results[0]['parameters'] / 1e6:.1f} M | {of('map', results)} | {of('map50', results)} | {of('map_small', results)} | {of('map_medium', results)} | {of('map_large', results)} |" for name, results in rows]
-    lines += ["", f"Made scenes of {size} pixels, 500 to learn from and 200 held out, {epochs} epochs in batches of 4 from one backbone (ResNet-18 of half the width, of an R-FCN with k = 3 after 10 epochs on 700 other scenes), {len(seeds)} seed(s); two linear layers of 256 units or votes. Small is below 32 x 32 pixels, large above 96 x 96. {machine()}"]
+    lines += ["", f"Made scenes of {size} pixels, 500 to learn from and 200 held out, {epochs} epochs in batches of 4 from one backbone (ResNet-18 of half the width, of an R-FCN with k = 3 after 10 epochs on 700 other scenes), {seeds} seed(s); two linear layers of 256 units or votes. Small is below 32 x 32 pixels, large above 96 x 96. {machine()}"]
     rewrite("detector scenes", lines)
 
 
