@@ -34,7 +34,7 @@ impl Serving {
     fn ask(&self, verb: &str, body: &[u8]) -> (u16, Value) {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(60)))
+            .timeout_global(Some(Duration::from_mins(1)))
             .build()
             .into();
         let mut response = agent.post(format!("{}/v1/models/{verb}", self.1)).send(body).unwrap();

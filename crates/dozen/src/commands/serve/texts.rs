@@ -71,12 +71,11 @@ pub(super) struct Words(pub(super) WordVectors);
 impl Words {
     fn told(&self, verb: &str, request: &Request) -> Result<Value, Refusal> {
         let count = request.count_or("count", 10, [1, 1000])?;
-        let found = match verb {
-            "neighbours" => self.0.nearest(&[request.text("word")?], count),
-            _ => {
-                let [a, b, c] = [request.text("a")?, request.text("b")?, request.text("c")?];
-                self.0.analogy(&[b, c], &[a], count, AnalogyScore::CosAdd)
-            }
+        let found = if verb == "neighbours" {
+            self.0.nearest(&[request.text("word")?], count)
+        } else {
+            let [a, b, c] = [request.text("a")?, request.text("b")?, request.text("c")?];
+            self.0.analogy(&[b, c], &[a], count, AnalogyScore::CosAdd)
         };
         let dictionary = self.0.dictionary();
         let named = |one: &dozen::text::word2vec::Neighbour| json!({ "word": dictionary.word(one.word), "score": one.score });
