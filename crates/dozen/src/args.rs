@@ -7,8 +7,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use dozen::nn::{Progress, choose_device};
 
 use crate::commands::{
-    autoregressive, compare, completions, detector, efficientnet, flow, gan, graph, info, make, rnn, serve,
-    tokenizer, tour, transport, vae, word2vec,
+    autoregressive, compare, completions, detector, efficientnet, flow, gan, graph, info, make, man, rnn,
+    serve, tokenizer, tour, transport, vae, word2vec,
 };
 use crate::output::Failure;
 
@@ -70,6 +70,8 @@ pub(crate) enum Command {
     Info(info::Arguments),
     /// Print a completion script for a shell
     Completions(completions::Arguments),
+    /// Write manual pages for all commands
+    Man(man::Arguments),
 }
 
 /// Flags that every command takes.

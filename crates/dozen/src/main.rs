@@ -61,6 +61,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Serve(arguments) => commands::serve::run(&arguments, context),
         Command::Make(arguments) => commands::make::run(&arguments, context),
         Command::Info(arguments) => commands::info::run(&arguments, context),
+        Command::Man(arguments) => commands::man::run(&arguments, context),
         Command::Completions(arguments) => {
             commands::completions::run(&arguments);
             Ok(())

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::detection::boxes::Rect;
-use crate::picture::{Filter, Picture, resize};
+use crate::picture::{Filter, Picture, normalized, resize};
 
 /// What is done with a picture; it travels with the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,23 +50,12 @@ impl Input {
     pub fn see(&self, picture: &Picture) -> Seen {
         let size = self.size([picture.height, picture.width]);
         if !self.antialias {
-            let values = self.normalized(picture);
+            let values = normalized(picture, self.mean, self.deviation);
             return Seen { values: interpolated(&values, [picture.height, picture.width], size), size };
         }
         let whole = [0.0, 0.0, picture.width as f64, picture.height as f64];
         let resized = resize(picture, [size[1], size[0]], whole, Filter::Bilinear);
-        Seen { values: self.normalized(&resized), size }
-    }
-
-    /// `(value / 255 - mean) / deviation`, a colour after the other.
-    fn normalized(&self, picture: &Picture) -> Vec<f32> {
-        let mut values = Vec::with_capacity(picture.pixels.len());
-        for colour in 0..3 {
-            let (mean, deviation) = (self.mean[colour], self.deviation[colour]);
-            let pixels = picture.pixels.iter().skip(colour).step_by(3);
-            values.extend(pixels.map(|value| (f32::from(*value) / 255.0 - mean) / deviation));
-        }
-        values
+        Seen { values: normalized(&resized, self.mean, self.deviation), size }
     }
 }
 

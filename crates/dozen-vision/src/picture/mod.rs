@@ -15,5 +15,6 @@ mod resize;
 
 pub use augment::{Augmentation, cut_mix, mix};
 pub use decode::Picture;
+pub(crate) use preprocess::normalized;
 pub use preprocess::{Preprocessing, Resized};
 pub use resize::{Filter, resize};

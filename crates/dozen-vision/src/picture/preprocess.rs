@@ -77,14 +77,18 @@ impl Preprocessing {
 
     /// The values of [`Preprocessing::normalized`].
     pub fn values(&self, picture: &Picture) -> Vec<f32> {
-        let mut values = Vec::with_capacity(picture.pixels.len());
-        for colour in 0..3 {
-            let (mean, deviation) = (self.mean[colour], self.deviation[colour]);
-            let pixels = picture.pixels.iter().skip(colour).step_by(3);
-            values.extend(pixels.map(|value| (f32::from(*value) / 255.0 - mean) / deviation));
-        }
-        values
+        normalized(picture, self.mean, self.deviation)
     }
+}
+
+/// `(value / 255 - mean) / deviation` of each colour, a colour after the other.
+pub(crate) fn normalized(picture: &Picture, mean: [f32; 3], deviation: [f32; 3]) -> Vec<f32> {
+    let mut values = Vec::with_capacity(picture.pixels.len());
+    for colour in 0..3 {
+        let pixels = picture.pixels.iter().skip(colour).step_by(3);
+        values.extend(pixels.map(|value| (f32::from(*value) / 255.0 - mean[colour]) / deviation[colour]));
+    }
+    values
 }
 
 /// The middle, with black where the picture ends.

@@ -10,6 +10,7 @@ pub(crate) mod gan;
 pub(crate) mod graph;
 pub(crate) mod info;
 pub(crate) mod make;
+pub(crate) mod man;
 pub(crate) mod rnn;
 pub(crate) mod serve;
 pub(crate) mod tokenizer;

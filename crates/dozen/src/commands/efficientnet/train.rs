@@ -48,6 +48,12 @@ struct Network {
     /// Which network, b0 to b7
     #[arg(long, default_value = "b0", value_name = "B")]
     variant: String,
+    /// Factor of B0's channels [default: the variant's]; below 1 for small images on a CPU
+    #[arg(long, value_name = "F")]
+    width: Option<f64>,
+    /// Factor of B0's repeated blocks [default: the variant's]
+    #[arg(long, value_name = "F")]
+    depth: Option<f64>,
     /// Weights to begin at, as for `import`, or none
     #[arg(long, default_value = "none", value_name = "FILE|hf:NAME|none")]
     weights: String,
@@ -183,6 +189,8 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
     let variant = number(&settings.variant)?;
     let mut scaling = Scaling::of_variant(variant)?;
     scaling.dropout = settings.dropout.unwrap_or(scaling.dropout);
+    scaling.width = settings.width.unwrap_or(scaling.width);
+    scaling.depth = settings.depth.unwrap_or(scaling.depth);
     let source = match settings.weights.as_str() {
         "none" => None,
         name => Some(Source::open(name)?),
