@@ -139,16 +139,20 @@ def torch_images(path):
     return [(lambda file=file: torch.from_numpy(numpy.asarray(Image.open(file).convert("RGB")).copy()).permute(2, 0, 1).float() / 255, target) for file, target in items], truth
 
 
-def cells():
-    """Faster R-CNN with a pyramid on BCCD, from nothing, beside torchvision's with the same steps; R-FCN and TridentNet."""
-    import torch
+CELLS = [
+    ("dozen, Faster R-CNN, pyramid", "--neck fpn"),
+    ("dozen, R-FCN, k = 7, hard examples", "--arch rfcn --ohem"),
+    ("dozen, TridentNet", "--arch tridentnet"),
+]
 
-    torch.set_num_threads(THREADS)
+
+def cells():
+    """Faster R-CNN with a pyramid on BCCD, from nothing, beside torchvision's with the same steps; then R-FCN and TridentNet."""
     epochs, size, longest, anchors, units = int(os.environ.get("DOZEN_BENCH_EPOCHS", "12")), 192, 256, (16, 32, 64, 96, 128), 256
     bccd = DATA / "bccd/BCCD"
-    common = ["--image-size", size, "--longest", longest, "--units", units, "--batch-size", 4, "--epochs", epochs, "--rate", 0.001, "--clip-norm", 5]
+    common = ["--image-size", size, "--longest", longest, "--units", units, "--anchors", ",".join(map(str, anchors)), "--batch-size", 4, "--epochs", epochs, "--rate", 0.001, "--clip-norm", 5]
     rows = []
-    for name, flags in [("dozen, Faster R-CNN, pyramid", "--neck fpn --anchors 16,32,64,96,128"), ("dozen, R-FCN, k = 7, hard examples", "--arch rfcn --ohem --anchors 16,32,64,96,128"), ("dozen, TridentNet", "--arch tridentnet --anchors 16,32,64,96,128")]:
+    for name, flags in CELLS:
         kept = WORK / f"cells {name}, {epochs}.json"
         if not kept.is_file():
             run = WORK / "cells"
@@ -158,62 +162,69 @@ def cells():
             print(name, kept.read_text(), flush=True)
         found = json.loads(kept.read_text())
         rows.append((name, found["test"]["map"], found["test"]["map50"], found["seconds_per_image"]))
-    kept = WORK / f"cells torchvision, {epochs}.json"
-    if not kept.is_file():
-        for split in ("train", "test"):
-            folder = WORK / f"bccd-{split}"
-            folder.mkdir(parents=True, exist_ok=True)
-            dozen("detector", "convert", f"{bccd}:{split}", "--to", "coco", "--out", folder / "boxes.json")
-            for image in json.loads((folder / "boxes.json").read_text())["images"]:
-                if not (folder / image["file_name"]).exists():
-                    (folder / image["file_name"]).symlink_to((bccd / "JPEGImages" / image["file_name"]).resolve())
-        torch.manual_seed(0)
-        model = torchvision_detector(3, size, longest, anchors, units)
-        items, _ = torch_images(WORK / "bccd-train/boxes.json")
-        optimizer = torch.optim.Adam(model.parameters(), 1e-3)
-        steps = epochs * -(-len(items) // 4)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        started = time.perf_counter()
-        model.train()
-        for _ in range(epochs):
-            order = torch.randperm(len(items)).tolist()
-            for first in range(0, len(order), 4):
-                images, targets = [], []
-                for place in order[first : first + 4]:
-                    image, target = items[place][0](), items[place][1]
-                    if torch.rand(()) < 0.5:
-                        width = image.shape[2]
-                        flipped = target["boxes"].clone()
-                        flipped[:, [0, 2]] = width - target["boxes"][:, [2, 0]]
-                        image, target = image.flip(2), {"boxes": flipped, "labels": target["labels"]}
-                    images.append(image)
-                    targets.append(target)
-                loss = sum(model(images, targets).values())
-                optimizer.zero_grad()
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(model.parameters(), 5)
-                optimizer.step()
-                schedule.step()
-        seconds = (time.perf_counter() - started) / (epochs * len(items))
-        model.eval()
-        held, truth = torch_images(WORK / "bccd-test/boxes.json")
-        categories = sorted(category["id"] for category in truth["categories"])
-        results = []
-        with torch.no_grad():
-            for (image, _), entry in zip(held, truth["images"]):
-                [found] = model([image()])
-                for (l, t, r, b), label, score in zip(found["boxes"].tolist(), found["labels"].tolist(), found["scores"].tolist()):
-                    results.append({"image_id": entry["id"], "category_id": categories[label - 1], "bbox": [l, t, r - l, b - t], "score": score})
-        (WORK / "found.json").write_text(json.dumps(results))
-        judged = dozen("detector", "eval-file", "--ground-truth", WORK / "bccd-test/boxes.json", "--detections", WORK / "found.json")
-        kept.write_text(json.dumps({"map": judged["map"], "map50": judged["map50"], "seconds": seconds}))
-        print("torchvision", kept.read_text(), flush=True)
-    theirs = json.loads(kept.read_text())
-    rows.insert(1, ("torchvision, Faster R-CNN, pyramid", theirs["map"], theirs["map50"], theirs["seconds"]))
-    lines = ["| detector | AP | AP at 0.5 | seconds an image in training |", "|---|---|---|---|"]
-    lines += [f"| {name} | {map:.3f} | {map50:.3f} | {seconds:.2f} |" for name, map, map50, seconds in rows]
-    lines += ["", f"BCCD's own split, judged on its test images; ResNet-18 from nothing, {epochs} epochs in batches of 4 at {size} x {longest} pixels, Adam at 0.001 with a cosine, mirrored; dozen keeps the best epoch by the validation images. One seed, {THREADS} thread(s). {machine()}"]
-    rewrite("detector cells", lines)
+        if len(rows) == 1:
+            kept = WORK / f"cells torchvision, {epochs}.json"
+            if not kept.is_file():
+                kept.write_text(json.dumps(cells_in_torchvision(bccd, epochs, size, longest, anchors, units)))
+                print("torchvision", kept.read_text(), flush=True)
+            theirs = json.loads(kept.read_text())
+            rows.append(("torchvision, Faster R-CNN, pyramid", theirs["map"], theirs["map50"], theirs["seconds"]))
+        lines = ["| detector | AP | AP at 0.5 | seconds an image in training |", "|---|---|---|---|"]
+        lines += [f"| {name} | {map:.3f} | {map50:.3f} | {seconds:.2f} |" for name, map, map50, seconds in rows]
+        lines += ["", f"BCCD's own split, judged on its test images; ResNet-18 from nothing, {epochs} epochs in batches of 4 at {size} x {longest} pixels, Adam at 0.001 with a cosine, mirrored; dozen keeps the best epoch by the validation images, whose evaluation is in its seconds. One seed, {THREADS} thread(s). {machine()}"]
+        rewrite("detector cells", lines)
+
+
+def cells_in_torchvision(bccd, epochs, size, longest, anchors, units):
+    import torch
+
+    torch.set_num_threads(THREADS)
+    for split in ("train", "test"):
+        folder = WORK / f"bccd-{split}"
+        folder.mkdir(parents=True, exist_ok=True)
+        dozen("detector", "convert", f"{bccd}:{split}", "--to", "coco", "--out", folder / "boxes.json")
+        for image in json.loads((folder / "boxes.json").read_text())["images"]:
+            if not (folder / image["file_name"]).exists():
+                (folder / image["file_name"]).symlink_to((bccd / "JPEGImages" / image["file_name"]).resolve())
+    torch.manual_seed(0)
+    model = torchvision_detector(3, size, longest, anchors, units)
+    items, _ = torch_images(WORK / "bccd-train/boxes.json")
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    steps = epochs * -(-len(items) // 4)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    started = time.perf_counter()
+    model.train()
+    for _ in range(epochs):
+        order = torch.randperm(len(items)).tolist()
+        for first in range(0, len(order), 4):
+            images, targets = [], []
+            for place in order[first : first + 4]:
+                image, target = items[place][0](), items[place][1]
+                if torch.rand(()) < 0.5:
+                    flipped = target["boxes"].clone()
+                    flipped[:, [0, 2]] = image.shape[2] - target["boxes"][:, [2, 0]]
+                    image, target = image.flip(2), {"boxes": flipped, "labels": target["labels"]}
+                images.append(image)
+                targets.append(target)
+            loss = sum(model(images, targets).values())
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 5)
+            optimizer.step()
+            schedule.step()
+    seconds = (time.perf_counter() - started) / (epochs * len(items))
+    model.eval()
+    held, truth = torch_images(WORK / "bccd-test/boxes.json")
+    categories = sorted(category["id"] for category in truth["categories"])
+    results = []
+    with torch.no_grad():
+        for (image, _), entry in zip(held, truth["images"]):
+            [found] = model([image()])
+            for (l, t, r, b), label, score in zip(found["boxes"].tolist(), found["labels"].tolist(), found["scores"].tolist()):
+                results.append({"image_id": entry["id"], "category_id": categories[label - 1], "bbox": [l, t, r - l, b - t], "score": score})
+    (WORK / "found.json").write_text(json.dumps(results))
+    judged = dozen("detector", "eval-file", "--ground-truth", WORK / "bccd-test/boxes.json", "--detections", WORK / "found.json")
+    return {"map": judged["map"], "map50": judged["map50"], "seconds": seconds}
 
 
 def speed():
@@ -258,7 +269,7 @@ def speed():
     for what, a, b in [("training, batches of 4", mid(ours), mid(theirs)), ("detection, 300 proposals", mid(ours_found), mid(theirs_found))]:
         lines.append(f"| {what} | {a:.0f} | {b:.0f} | {b / a:.2f} |")
     costs = []
-    for name, arch in [("Faster R-CNN, one map", ["--arch", "faster-rcnn"]), ("R-FCN, k = 7", ["--arch", "rfcn"]), ("TridentNet", ["--arch", "tridentnet"])]:
+    for name, arch in [("Faster R-CNN, one map", ["--arch", "faster-rcnn"]), ("R-FCN, k = 7", ["--arch", "rfcn"]), ("TridentNet's base: one branch, dilation 1", ["--arch", "tridentnet", "--dilations", 1]), ("TridentNet", ["--arch", "tridentnet"])]:
         subprocess.run(["rm", "-rf", run])
         dozen("detector", "train", valid, "--valid", valid, *common, *arch, "--anchors", "16,32,64,128,256", "--epochs", 1, "--out", run)
         seconds = []
