@@ -31,11 +31,7 @@ pub fn evaluate(model: &Model, pictures: &Pictured, scales: &[Scale]) -> Evaluat
     for chunk in images.chunks(CHUNK) {
         let decoded: Vec<Picture> = chunk.par_iter().map(|image| pictures.picture(*image)).collect();
         let started = Instant::now();
-        found.extend(if scales.is_empty() {
-            model.detect(&decoded)
-        } else {
-            model.detect_at(&decoded, scales)
-        });
+        found.extend(model.detect(&decoded, scales));
         seconds += started.elapsed().as_secs_f64();
     }
     let truths = pictures.set().truths();

@@ -88,14 +88,10 @@ impl Model {
         self
     }
 
-    /// What is found in pictures, in their pixels, the surest first.
-    pub fn detect(&self, pictures: &[Picture]) -> Vec<Vec<Found>> {
-        let own = Scale { short: self.config.input.short, sides: Sides::ALL };
-        self.detect_at(pictures, &[own])
-    }
-
-    /// The same from pictures at several sizes.
-    pub fn detect_at(&self, pictures: &[Picture], scales: &[Scale]) -> Vec<Vec<Found>> {
+    /// What is found in pictures, in their pixels, the surest first: at several sizes, or where none is named at the model's own.
+    pub fn detect(&self, pictures: &[Picture], scales: &[Scale]) -> Vec<Vec<Found>> {
+        let own = [Scale { short: self.config.input.short, sides: Sides::ALL }];
+        let scales = if scales.is_empty() { &own } else { scales };
         let mut all = vec![Vec::new(); pictures.len()];
         for scale in scales {
             let own = self.config.input;
@@ -121,10 +117,11 @@ impl Model {
         found.into_iter().zip(&seen).zip(pictures).map(of_picture).collect()
     }
 
-    /// What each part of a box of a picture, in its pixels, says of each category and the background: `[categories + 1][parts parts]`; `None` where no parts vote.
-    pub fn votes(&self, picture: &Picture, rect: Rect) -> Option<Vec<Vec<f32>>> {
+    /// What each part of boxes of a picture, in its pixels, says of each category and the background: `[boxes][categories + 1][parts parts]`; `None` where no parts vote.
+    pub fn votes(&self, picture: &Picture, rects: &[Rect]) -> Option<Vec<Vec<Vec<f32>>>> {
         let seen = self.config.input.see(picture);
-        let own = seen.seen(rect.map(f64::from), [picture.height, picture.width]);
-        Some(self.network.votes(batch(&[seen], &self.device), &[own])?.remove(0))
+        let sides = [picture.height, picture.width];
+        let own: Vec<Rect> = rects.iter().map(|rect| seen.seen(rect.map(f64::from), sides)).collect();
+        self.network.votes(batch(&[seen], &self.device), &own)
     }
 }

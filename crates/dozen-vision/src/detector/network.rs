@@ -2,14 +2,14 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
-use dozen_kernels::{cross_entropy, softmax};
+use dozen_kernels::{Region, cross_entropy, softmax};
 use rand::rngs::StdRng;
 
 use super::config::{Backbone, BoxesConfig, DetectorConfig, Examples, Head, Neck, Suppression};
 use super::proposals::{BETA, ProposalHead, Proposed, of_four, rows_at, smooth_l1};
 use super::pyramid::Pyramid;
 use super::resnet::ResNet;
-use super::second_stage::{Proposal, SecondStage, Told};
+use super::second_stage::{SecondStage, Told};
 use super::sides::Sides;
 use super::truths::{Sampled, Truths, View, sampled};
 use crate::detection::boxes::{BoxCoder, Rect, clip};
@@ -139,9 +139,6 @@ impl Detector {
     /// The same weights for another configuration of boxes or branches in use.
     #[must_use]
     pub(super) fn with_config(mut self, config: &DetectorConfig) -> Self {
-        if let Some(resnet) = &mut self.resnet {
-            resnet.use_branches(config.branches.as_ref());
-        }
         self.config = config.clone();
         self
     }
@@ -169,14 +166,10 @@ impl Detector {
     }
 
     fn maps(&self, x: Tensor<4>, learning: Option<Learning>) -> Maps {
-        let only = match (learning, &self.config.branches) {
-            (None, Some(branches)) => branches.only,
-            _ => None,
-        };
         let mut stages = match (&self.resnet, &self.efficientnet) {
             (Some(resnet), _) => {
                 let needed = if self.config.neck == Neck::Fpn || self.config.a_trous() { 4 } else { 3 };
-                resnet.stages(x, needed, only, learning)
+                resnet.stages(x, needed, self.config.branches.as_ref(), learning)
             }
             (None, Some(network)) => {
                 network.features(x, learning.is_some_and(|learning| learning.by_batch)).split_off(1)
@@ -202,7 +195,7 @@ impl Detector {
         self.proposals.forward(&maps.proposals, &self.config.anchors(), image)
     }
 
-    fn told(&self, maps: &Maps, proposals: &[Proposal], by_batch: bool) -> Told {
+    fn told(&self, maps: &Maps, proposals: &[Region], by_batch: bool) -> Told {
         self.second.forward(&maps.regions, &maps.strides, proposals, self.resnet.as_ref(), by_batch)
     }
 
@@ -227,7 +220,7 @@ impl Detector {
             let none = || Tensor::zeros([1], &device);
             return Losses { proposals: first, detections: [none(), none()] };
         }
-        let regions: Vec<Proposal> = chosen.iter().map(|this| (this.view, this.rect)).collect();
+        let regions: Vec<Region> = chosen.iter().map(|this| (this.view, this.rect)).collect();
         let told = self.told(&maps, &regions, learning.by_batch);
         Losses { proposals: first, detections: told.loss(&chosen, config, views.len()) }
     }
@@ -239,7 +232,7 @@ impl Detector {
         let maps = self.maps(x, None);
         let boxes = &self.config.boxes;
         let proposals = self.proposed(&maps, [height, width]).proposals(&views, boxes, false);
-        let regions: Vec<Proposal> = proposals
+        let regions: Vec<Region> = proposals
             .iter()
             .enumerate()
             .flat_map(|(view, own)| own.iter().map(move |rect| (view, *rect)))
@@ -282,7 +275,7 @@ impl Detector {
     /// What each part of a box says of each category and the background: `[boxes][categories + 1][parts parts]`; `None` where no parts vote.
     pub fn votes(&self, x: Tensor<4>, rects: &[Rect]) -> Option<Vec<Vec<Vec<f32>>>> {
         let maps = self.maps(x, None);
-        let proposals: Vec<Proposal> = rects.iter().map(|rect| (0, *rect)).collect();
+        let proposals: Vec<Region> = rects.iter().map(|rect| (0, *rect)).collect();
         let votes = self.second.category_votes(maps.regions[0].clone(), maps.strides[0], &proposals)?;
         let [_, classes, down, right] = votes.dims();
         let values: Vec<f32> = votes.into_data().iter::<f32>().collect();

@@ -96,8 +96,6 @@ pub struct ResNet {
     pub stages: Vec<Vec<Residual>>,
     /// Of branches with weights of their own, the trident units of each branch after the first.
     pub others: Vec<Vec<Residual>>,
-    #[module(skip)]
-    branches: Option<Branches>,
 }
 
 /// The stage whose last units have branches.
@@ -142,7 +140,7 @@ impl ResNet {
                 others = (1..branches.dilations.len()).map(|_| whole(branches.first())).collect();
             }
         }
-        Self { stem: Unit::new(stem, device), stages, others, branches: branches.cloned() }
+        Self { stem: Unit::new(stem, device), stages, others }
     }
 
     /// What the stem and its pooling give.
@@ -150,13 +148,13 @@ impl ResNet {
         max_pool(self.stem.forward(x, training), 3)
     }
 
-    /// The outputs of the stages `0..count` one after the other. Those of a stage with branches, of which only `only` where that is given, stand one branch after the other in the batch. Without
-    /// `learning`, for evaluation.
+    /// The outputs of the stages `0..count` one after the other. Those of a stage with branches stand one branch after the other in the batch. Without
+    /// `learning`, for evaluation, in which one branch may do the work of all.
     pub fn stages(
         &self,
         x: Tensor<4>,
         count: usize,
-        only: Option<usize>,
+        branches: Option<&Branches>,
         learning: Option<Learning>,
     ) -> Vec<Tensor<4>> {
         // The stem is the first stage that may be frozen.
@@ -167,8 +165,11 @@ impl ResNet {
         let mut outputs = Vec::with_capacity(count);
         for (stage, units) in self.stages.iter().enumerate().take(count) {
             let training = by_batch(stage + 1);
-            x = match &self.branches {
-                Some(branches) if stage == TRIDENT_STAGE => self.trident(units, x, branches, only, training),
+            x = match branches {
+                Some(branches) if stage == TRIDENT_STAGE => {
+                    let only = branches.only.filter(|_| learning.is_none());
+                    self.trident(units, x, branches, only, training)
+                }
                 _ => units.iter().fold(x, |x, unit| unit.forward(x, training)),
             };
             x = held(x, stage + 1);
@@ -203,11 +204,6 @@ impl ResNet {
             own.iter().fold(x.clone(), |x, unit| unit.forward_dilated(x, &[*dilation], training))
         };
         Tensor::cat(wanted.iter().zip(&dilations).map(of_branch).collect(), 0)
-    }
-
-    /// Other dilations for the same weights.
-    pub(super) fn use_branches(&mut self, branches: Option<&Branches>) {
-        self.branches = branches.cloned();
     }
 
     /// Makes evaluation faster.

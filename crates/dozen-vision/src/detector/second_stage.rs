@@ -32,9 +32,6 @@ pub(super) struct Told {
     pub(super) corrections: Tensor<2>,
 }
 
-/// A proposal of a view.
-pub(super) type Proposal = (usize, Rect);
-
 /// Parts along a side of a proposal's features for linear layers, and for a last stage of stride two.
 const BINS: [usize; 2] = [7, 14];
 /// Mean of 2 x 2 points for each part, as torchvision and detectron2's Faster R-CNN have it.
@@ -89,7 +86,7 @@ impl SecondStage {
         &self,
         maps: &[Tensor<4>],
         strides: &[usize],
-        proposals: &[Proposal],
+        proposals: &[Region],
         resnet: Option<&ResNet>,
         by_batch: bool,
     ) -> Told {
@@ -116,7 +113,7 @@ impl SecondStage {
     }
 
     /// What each part of each proposal says: `[proposals, outputs, parts, parts]`.
-    fn votes(&self, maps: Tensor<4>, stride: usize, proposals: &[Proposal]) -> Tensor<4> {
+    fn votes(&self, maps: Tensor<4>, stride: usize, proposals: &[Region]) -> Tensor<4> {
         let Head::Votes { parts, pooling, .. } = self.head else { unreachable!("a head of votes") };
         pool_regions(maps, proposals, [parts; 2], 1.0 / stride as f32, pooling.pooling())
     }
@@ -126,7 +123,7 @@ impl SecondStage {
         &self,
         map: Tensor<4>,
         stride: usize,
-        proposals: &[Proposal],
+        proposals: &[Region],
     ) -> Option<Tensor<4>> {
         let layers = self.maps.as_ref()?;
         let seen = layers[1].forward(layers[0].forward(map));

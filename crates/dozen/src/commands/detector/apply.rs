@@ -199,8 +199,7 @@ pub(super) fn predict(arguments: &Predict, context: &Context) -> Result<(), Fail
     let (mut predictions, mut coco, mut lines) = (Vec::new(), Vec::new(), Vec::new());
     for (chunk, paths) in paths.chunks(CHUNK).enumerate() {
         let pictures = paths.iter().map(|path| Picture::read(path)).collect::<Result<Vec<_>, _>>()?;
-        let found =
-            if scales.is_empty() { model.detect(&pictures) } else { model.detect_at(&pictures, &scales) };
+        let found = model.detect(&pictures, &scales);
         for (at, ((path, picture), found)) in paths.iter().zip(pictures).zip(found).enumerate() {
             let number = chunk * CHUNK + at + 1;
             coco.extend(found.iter().map(|found| {

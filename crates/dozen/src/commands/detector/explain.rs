@@ -34,7 +34,7 @@ pub(super) fn run(arguments: &Explain, context: &Context) -> Result<(), Failure>
         ));
     };
     let picture = Picture::read(&arguments.image)?;
-    let found = model.detect(std::slice::from_ref(&picture)).remove(0);
+    let found = model.detect(std::slice::from_ref(&picture), &[]).remove(0);
     let Some(this) = found.get(arguments.place) else {
         return Err(Failure::request(format!(
             "there is no box {}: {} are found in `{}`",
@@ -44,7 +44,7 @@ pub(super) fn run(arguments: &Explain, context: &Context) -> Result<(), Failure>
         )));
     };
     let lacking = || Failure::request("this model has no votes to show");
-    let votes = model.votes(&picture, this.rect).ok_or_else(lacking)?;
+    let votes = model.votes(&picture, &[this.rect]).ok_or_else(lacking)?.remove(0);
     // For the category rather than the background.
     let margin: Vec<f32> =
         votes[this.category + 1].iter().zip(&votes[0]).map(|(own, none)| own - none).collect();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use dozen::nn::{Device, Error};
-use dozen::vision::detector::{self, Head};
+use dozen::vision::detector::{self, Found, Head};
 use dozen::vision::efficientnet::{self, ranked};
 use dozen::vision::picture::Picture;
 use dozen_serve::{Refusal, Request, Served, Takes, Verb};
@@ -66,27 +66,29 @@ impl Boxes {
     fn detect(&self, request: &Request) -> Result<Value, Refusal> {
         let picture = picture(request)?;
         let least = request.number_or("least_score", 0.3)? as f32;
-        let found = self.0.detect(std::slice::from_ref(&picture)).remove(0);
+        let mut found = self.0.detect(std::slice::from_ref(&picture), &[]).remove(0);
+        found.retain(|found| found.score >= least);
         let categories = &self.0.config().categories;
-        let parts = match self.0.config().model.head {
-            Head::Votes { parts, .. } => parts,
-            _ => 0,
-        };
-        let mut boxes = Vec::new();
-        for found in found.into_iter().filter(|found| found.score >= least) {
-            let mut told = json!({
+        let told = |found: &Found| {
+            json!({
                 "category": categories[found.category],
                 "score": found.score,
                 "box": found.rect,
                 "branch": found.branch,
-            });
+            })
+        };
+        let mut boxes: Vec<Value> = found.iter().map(told).collect();
+        let rects: Vec<_> = found.iter().map(|found| found.rect).collect();
+        if let Head::Votes { parts, .. } = self.0.config().model.head
+            && !rects.is_empty()
+            && let Some(votes) = self.0.votes(&picture, &rects)
+        {
             // What each part says for the category rather than the background.
-            if let Some(votes) = self.0.votes(&picture, found.rect).filter(|_| parts > 0) {
+            for ((told, found), votes) in boxes.iter_mut().zip(&found).zip(votes) {
                 let margin = votes[found.category + 1].iter().zip(&votes[0]).map(|(own, none)| own - none);
                 let margin: Vec<f32> = margin.collect();
                 told["votes"] = margin.chunks(parts).map(<[f32]>::to_vec).collect();
             }
-            boxes.push(told);
         }
         Ok(json!({ "width": picture.width, "height": picture.height, "boxes": boxes }))
     }
