@@ -2,6 +2,18 @@
 //!
 //! [`autoregressive`] factorises a row's probability into one conditional for each column; [`flow`] bends it into a simple one; [`vae`] explains it by a
 //! latent of few columns; [`gan`] draws it by a network that another cannot tell from data. [`metrics`] say how good draws are.
+//!
+//! ```
+//! use dozen_data::Matrix;
+//! use dozen_generative::metrics::{frechet_distance, wasserstein};
+//!
+//! let data = Matrix::new(vec![0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0], 2);
+//! let moved = Matrix::new(data.values().iter().map(|value| value + 3.0).collect(), 2);
+//! // By (3, 3): the squared distance of the means, and the length of every way.
+//! assert!((frechet_distance(&data, &moved) - 18.0).abs() < 1e-6);
+//! assert!((wasserstein(&data, &moved)? - 18.0_f64.sqrt()).abs() < 1e-6);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod autoregressive;
 pub mod flow;

@@ -62,7 +62,7 @@ fn request<'a>(model: ModelConfig, columns: &Schema, train: &'a Matrix, epochs: 
 fn train_alone(request: TrainRequest, run: &RunFolder) -> (Model, Baselines, History) {
     static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    train_model(request, run, &Device::flex(), Progress::new(true)).unwrap()
+    train_model(request, run, &[Device::flex()], Progress::new(true)).unwrap()
 }
 
 fn trained(model: ModelConfig, table: &Table, epochs: u64) -> Model {

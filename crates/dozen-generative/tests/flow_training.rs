@@ -50,7 +50,7 @@ fn run_in(folder: &Path, resume: bool, interrupt: bool) -> Result<Vec<f64>, Erro
         reflow: None,
     };
     request_interrupt(interrupt);
-    let result = train_model(request, &run, &Device::flex(), Progress::new(true));
+    let result = train_model(request, &run, &[Device::flex()], Progress::new(true));
     request_interrupt(false);
     let (model, _) = result?;
     run.finish()?;

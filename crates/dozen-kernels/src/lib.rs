@@ -29,6 +29,21 @@
 //! On slices there is [`dot`].
 //!
 //! `f32` runs fast (SIMD chosen at run time); `f64` runs right, and is what gradients are tested in.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use dozen_kernels::{Activation, activate, softmax};
+//!
+//! # #[cfg(feature = "flex")] {
+//! let device = Device::flex().autodiff();
+//! let x = Tensor::<2>::from_floats([[0.0, 2.0_f32.ln()]], &device).require_grad();
+//! let shares = softmax(x.clone()).into_data().convert::<f32>().try_to_vec::<f32>().unwrap();
+//! assert!((shares[0] - 1.0 / 3.0).abs() < 1e-6);
+//! let gradients = activate(x.clone(), Activation::Tanh).sum().backward();
+//! let slope = x.grad(&gradients).unwrap().into_data().convert::<f32>().try_to_vec::<f32>().unwrap();
+//! assert!((slope[1] - (1.0 - 0.36)).abs() < 1e-6);
+//! # }
+//! ```
 
 #![cfg_attr(not(feature = "flex"), allow(dead_code, reason = "most kernels serve the CPU backend only"))]
 

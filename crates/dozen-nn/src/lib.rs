@@ -4,6 +4,27 @@
 //! [`train`] does the rest: epochs, shuffling, schedules, early stopping, checkpoints, resuming, interruption, the
 //! guard against values that are not finite, progress and metrics. [`Trained`] pairs a module with its optimiser, so
 //! that a learner with two networks holds two of them. [`ModelFolder`] is the form in which models travel.
+//!
+//! ```
+//! use burn::module::{Module, Param};
+//! use burn::tensor::Tensor;
+//! use dozen_nn::{Optimizer, OptimizerConfig, Trained, choose_device};
+//!
+//! #[derive(Module, Debug)]
+//! struct Line {
+//!     weight: Param<Tensor<1>>,
+//! }
+//!
+//! let device = choose_device("auto")?.autodiff();
+//! let line = Line { weight: Param::from_tensor(Tensor::zeros([1], &device)) };
+//! let mut line = Trained::new(line, Optimizer::new(OptimizerConfig::Sgd { momentum: 0.0 }, None), None);
+//! for _ in 0..100 {
+//!     let loss = (line.module().weight.val() - 3.0).square().sum();
+//!     line.descend(&loss, 0.1);
+//! }
+//! assert!((line.evaluated().weight.val().into_scalar::<f32>() - 3.0).abs() < 1e-3);
+//! # Ok::<(), dozen_nn::Error>(())
+//! ```
 
 mod batch_norm;
 mod device;
@@ -17,6 +38,7 @@ mod optimizer;
 mod progress;
 mod run_folder;
 mod schedule;
+mod shares;
 mod tensorboard;
 mod train;
 mod trained;

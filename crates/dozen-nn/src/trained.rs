@@ -1,12 +1,14 @@
 //! A module together with what training it needs.
 
+use std::ops::Range;
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use dozen_kernels::moving_average;
 
+use crate::shares::mean_gradient;
 use crate::{Error, Optimizer, load_weights, save_weights};
 
 /// A module, its optimiser, and the moving average of its weights where one is kept.
@@ -45,6 +47,27 @@ impl<M: Module> Trained<M> {
     /// The same with a rate for each parameter by its path in the module, as in `[blocks, 3, expand, weight]`.
     pub fn descend_each(&mut self, loss: &Tensor<1>, rate: &dyn Fn(&[String]) -> f64) {
         let gradients = GradientsParams::from_grads(loss.backward(), self.module());
+        self.follow(gradients, rate);
+    }
+
+    /// One step down the mean loss of `rows` rows that are shared out to devices, and its value; no step where that is not
+    /// finite. `loss(module, share, device)` is the mean over the rows of a share, computed there. What batch normalisation
+    /// and dropout do is done to each share by itself, and running averages follow the first.
+    pub fn descend_shares(
+        &mut self,
+        devices: &[Device],
+        rows: usize,
+        rate: &dyn Fn(&[String]) -> f64,
+        loss: impl Fn(&M, Range<usize>, &Device) -> Tensor<1> + Sync,
+    ) -> f64 {
+        let (value, gradients) = mean_gradient(self.module(), devices, rows, &loss);
+        if value.is_finite() {
+            self.follow(gradients, rate);
+        }
+        value
+    }
+
+    fn follow(&mut self, gradients: GradientsParams, rate: &dyn Fn(&[String]) -> f64) {
         let module = self.module.take().expect("the module is absent only inside a step");
         let module = self.optimizer.step_each(module, gradients, rate);
         if let Some((average, decay)) = self.average.take() {

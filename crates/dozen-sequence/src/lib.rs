@@ -3,6 +3,21 @@
 //! A [`Network`](network::Network) is an embedding, recurrent layers on the fused kernel of `dozen-kernels`, and a head. Sequences of any lengths go
 //! through it packed, without padding. [`train_model`] trains one for a [`Task`]; [`Model`] is what comes out. [`bptt`] is the
 //! back-propagation through time of the plain cell by hand, to read.
+//!
+//! ```
+//! use dozen_sequence::bptt::ElmanNetwork;
+//!
+//! // Two inputs, three hidden units, two classes; four steps down the gradient of one sequence.
+//! let (inputs, classes) = ([vec![1.0, 0.0], vec![0.0, 1.0], vec![1.0, 1.0]], [0, 1, 0]);
+//! let mut network = ElmanNetwork::zeros(2, 3, 2);
+//! network.parameters_mut().enumerate().for_each(|(at, value)| *value = (at as f64).sin() / 2.0);
+//! let before = network.loss(&inputs, &classes);
+//! for _ in 0..4 {
+//!     let mut gradient = network.gradient(&inputs, &classes);
+//!     network.parameters_mut().zip(gradient.parameters_mut()).for_each(|(value, slope)| *value -= 0.1 * *slope);
+//! }
+//! assert!(network.loss(&inputs, &classes) < before);
+//! ```
 
 pub mod bptt;
 mod config;

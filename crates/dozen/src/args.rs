@@ -8,7 +8,7 @@ use dozen::nn::{Progress, choose_device};
 
 use crate::commands::{
     autoregressive, compare, completions, detector, efficientnet, flow, gan, graph, info, make, man, rnn,
-    serve, tokenizer, tour, transport, vae, word2vec,
+    serve, sql, tokenizer, tour, transport, vae, word2vec,
 };
 use crate::output::Failure;
 
@@ -64,6 +64,8 @@ pub(crate) enum Command {
     Tour(tour::Arguments),
     /// Models behind HTTP, with a web page
     Serve(serve::Arguments),
+    /// Queries with dozen's functions over Parquet, on this machine or a cluster
+    Sql(sql::Arguments),
     /// Make data whose truth is known
     Make(make::Arguments),
     /// Say what a model folder holds

@@ -59,6 +59,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Compare(arguments) => commands::compare::run(&arguments, context),
         Command::Tour(arguments) => commands::tour::run(&arguments, context),
         Command::Serve(arguments) => commands::serve::run(&arguments, context),
+        Command::Sql(_) => commands::sql::run(context),
         Command::Make(arguments) => commands::make::run(&arguments, context),
         Command::Info(arguments) => commands::info::run(&arguments, context),
         Command::Man(arguments) => commands::man::run(&arguments, context),

@@ -17,6 +17,8 @@ pub(crate) enum Failure {
     Request(String),
     /// The run failed: exit code 1.
     Run(String),
+    /// Another program has said why it failed, and ended with this code.
+    Ended(i32),
 }
 
 impl Failure {
@@ -33,6 +35,7 @@ impl Failure {
         match self {
             Self::Usage(error) => error.to_string(),
             Self::Request(sentence) | Self::Run(sentence) => sentence,
+            Self::Ended(code) => format!("a program ended with the code {code}"),
         }
     }
 
@@ -52,6 +55,7 @@ impl Failure {
                 eprintln!("error: {sentence}");
                 ExitCode::from(1)
             }
+            Self::Ended(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         }
     }
 }

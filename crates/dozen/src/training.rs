@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use dozen::nn::{Decay, OptimizerConfig, RunFolder, Schedule, TrainConfig, install_interrupt_handler};
+use dozen::nn::{
+    Decay, Device, OptimizerConfig, RunFolder, Schedule, TrainConfig, choose_device,
+    install_interrupt_handler,
+};
 
 use crate::args::{Context, Invocation};
 use crate::output::Failure;
@@ -60,6 +63,10 @@ pub(crate) struct TrainingArguments {
     /// Evaluate and save a moving average of the weights with this decay
     #[arg(long, value_name = "D")]
     pub(crate) ema: Option<f64>,
+    /// Devices that each batch is shared out to, as in cuda:0,cuda:1 or cpu,cpu; their mean gradient is followed
+    /// [default: the one of --device]
+    #[arg(long, value_delimiter = ',', value_name = "DEVICE,...")]
+    devices: Vec<String>,
     /// Also write TensorBoard event files
     #[arg(long)]
     tensorboard: bool,
@@ -119,6 +126,31 @@ impl TrainingArguments {
             seed,
             tensorboard: self.tensorboard,
         })
+    }
+
+    /// The devices that each batch is shared out to.
+    pub(crate) fn devices(&self, context: &Context) -> Result<Vec<Device>, Failure> {
+        if self.devices.is_empty() {
+            return Ok(vec![context.device()?]);
+        }
+        let devices: Vec<Device> =
+            self.devices.iter().map(|name| choose_device(name)).collect::<Result<_, _>>()?;
+        let kinds: Vec<&str> =
+            self.devices.iter().map(|name| name.split(':').next().unwrap_or_default()).collect();
+        if kinds.iter().any(|kind| *kind != kinds[0]) {
+            return Err(Failure::request("--devices are all of one kind: cpu, cuda or wgpu"));
+        }
+        Ok(devices)
+    }
+
+    /// The device of a family whose batches cannot be shared out.
+    pub(crate) fn one_device(&self, context: &Context) -> Result<Device, Failure> {
+        if self.devices.len() > 1 {
+            return Err(Failure::request(
+                "--devices takes one device here; batches of flow, autoregressive and efficientnet can be shared out",
+            ));
+        }
+        Ok(self.devices(context)?.remove(0))
     }
 
     /// The rule of the steps.

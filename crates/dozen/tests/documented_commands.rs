@@ -29,6 +29,15 @@ fn commands(page: &Path) -> Vec<String> {
     found
 }
 
+/// Whether the program of queries was built beside this one, which the workspace's build leaves out.
+fn has_sql() -> bool {
+    let there = assert_cmd::cargo::cargo_bin("dozen").with_file_name("dozen-sql").is_file();
+    if !there {
+        println!("commands of `dozen sql` are passed over: crates/dozen-datafusion is not built");
+    }
+    there
+}
+
 /// Splits a command line at blanks outside double quotes.
 fn words(line: &str) -> Vec<String> {
     let pieces = line.split('"').enumerate();
@@ -58,7 +67,7 @@ fn every_command_on_every_page_runs() {
         }
         let commands = commands(page);
         assert!(!commands.is_empty(), "{} has no commands", page.display());
-        for line in commands {
+        for line in commands.into_iter().filter(|line| !line.starts_with("sql ") || has_sql()) {
             let output = Command::cargo_bin("dozen")
                 .unwrap()
                 .current_dir(folder.path())

@@ -1,5 +1,6 @@
 //! Training: one step down the negative log-likelihood of a batch.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor};
@@ -45,14 +46,16 @@ pub struct TrainRequest<'a> {
     pub data: Vec<Fingerprint>,
 }
 
-/// Trains a model and leaves its configuration, weights and baselines in the run's folder.
+/// Trains a model on one device, or with each batch shared out to several, and leaves its configuration, weights and
+/// baselines in the run's folder.
 pub fn train_model(
     request: TrainRequest,
     run: &RunFolder,
-    device: &Device,
+    devices: &[Device],
     progress: Progress,
 ) -> Result<(Model, Baselines, History), Error> {
     request.model.validate()?;
+    let device = &devices[0];
     if request.model.tree_start && request.model.ordering != Ordering::ChowLiu {
         return Err(Error::Request(
             "--tree-start needs --order chow-liu, in which parents precede children".into(),
@@ -76,12 +79,11 @@ pub fn train_model(
         networks: Trained::new(networks, Optimizer::new(config.optimizer, config.clip_norm), config.ema),
         train: layout.arrange(request.train),
         valid: request.valid.map(|valid| layout.arrange(valid)),
+        log_scale: layout.log_scale.iter().sum(),
         layout,
         dropout: config.model.dropout,
-        log_scale: 0.0,
-        device: device.clone(),
+        devices: devices.to_vec(),
     };
-    learner.log_scale = learner.layout.log_scale.iter().sum();
     let history = train(&mut learner, request.train.rows(), &config.training, run, progress)?;
     ModelFolder::write_config(run, FAMILY, &config)?;
     run.write_json("baselines.json", &baselines)?;
@@ -109,55 +111,49 @@ struct AutoregressiveLearner {
     layout: Layout,
     dropout: f64,
     log_scale: f64,
-    device: Device,
+    devices: Vec<Device>,
 }
 
-impl AutoregressiveLearner {
-    /// The mean negative log-likelihood of arranged rows in nats, a mean over the members.
-    fn loss(&self, networks: &[Network], rows: &Matrix, context: StepContext, dropout: Dropout) -> Tensor<1> {
-        // Validation runs at rate zero, on networks without gradients.
-        let device = if context.rate > 0.0 { self.device.clone().autodiff() } else { self.device.clone() };
-        let inputs = self.layout.inputs(rows, &device);
-        let cells = if self.layout.is_binary() { inputs.clone() } else { to_tensor(rows, &device) };
-        let losses = networks.iter().enumerate().map(|(member, network)| {
-            let dropout = dropout.at(1000 + member as u64, 1.0);
-            let log_prob = match network {
-                Network::DeepNade(network) => {
-                    let known = known_variables(rows.rows(), self.layout.len(), context.seed ^ member as u64);
-                    let known = to_tensor(&known, &device);
-                    let outputs = network.outputs_given(inputs.clone(), known.clone(), dropout);
-                    order_agnostic_log_prob(&self.layout, outputs, cells.clone(), known)
-                }
-                network => {
-                    let order = (context.step as usize + member) % network.orders();
-                    heads::log_prob(
-                        &self.layout,
-                        network.outputs(inputs.clone(), order, dropout),
-                        cells.clone(),
-                    )
-                }
-            };
-            log_prob.mean().neg()
-        });
-        losses.reduce(|sum, loss| sum + loss).expect("a model has members")
-    }
+/// The mean negative log-likelihood of arranged rows in nats, summed over the members.
+fn loss(
+    layout: &Layout,
+    networks: &[Network],
+    rows: &Matrix,
+    device: &Device,
+    (step, dropout): (u64, Dropout),
+) -> Tensor<1> {
+    let inputs = layout.inputs(rows, device);
+    let cells = if layout.is_binary() { inputs.clone() } else { to_tensor(rows, device) };
+    let losses = networks.iter().enumerate().map(|(member, network)| {
+        let own = dropout.at(1000 + member as u64, 1.0);
+        let log_prob = match network {
+            Network::DeepNade(network) => {
+                let known = known_variables(rows.rows(), layout.len(), dropout.seed ^ member as u64);
+                let known = to_tensor(&known, device);
+                let outputs = network.outputs_given(inputs.clone(), known.clone(), own);
+                order_agnostic_log_prob(layout, outputs, cells.clone(), known)
+            }
+            network => {
+                let order = (step as usize + member) % network.orders();
+                heads::log_prob(layout, network.outputs(inputs.clone(), order, own), cells.clone())
+            }
+        };
+        log_prob.mean().neg()
+    });
+    losses.reduce(|sum, loss| sum + loss).expect("a model has members")
 }
 
 impl Learner for AutoregressiveLearner {
     fn step(&mut self, rows: &[usize], context: StepContext) -> Terms {
-        let rows = self.train.select(rows);
-        let loss = self.loss(
-            self.networks.module(),
-            &rows,
-            context,
-            Dropout { probability: self.dropout, seed: context.seed },
-        );
         let members = self.networks.module().len() as f64;
-        let value = f64::from(loss.clone().into_scalar::<f32>()) / members + self.log_scale;
-        if value.is_finite() {
-            self.networks.descend(&loss, context.rate);
-        }
-        vec![("nats_per_row", value)]
+        let (layout, train, probability) = (&self.layout, &self.train, self.dropout);
+        let loss = |networks: &Vec<Network>, share: Range<usize>, device: &Device| {
+            // Each share's own dropout and known variables.
+            let dropout = Dropout { probability, seed: context.seed ^ share.start as u64 };
+            loss(layout, networks, &train.select(&rows[share]), device, (context.step, dropout))
+        };
+        let value = self.networks.descend_shares(&self.devices, rows.len(), &|_| context.rate, loss);
+        vec![("nats_per_row", value / members + self.log_scale)]
     }
 
     fn validate(&mut self) -> Terms {
@@ -168,13 +164,13 @@ impl Learner for AutoregressiveLearner {
             sum -= match &networks[0] {
                 Network::DeepNade(_) => (0..VALIDATION_DRAWS)
                     .map(|draw| {
-                        let context = StepContext { rate: 0.0, step: 0, seed: draw };
-                        let loss = self.loss(&networks, &piece, context, Dropout::NONE).into_scalar::<f32>();
-                        -f64::from(loss) / networks.len() as f64 * piece.rows() as f64
+                        let none = Dropout { probability: 0.0, seed: draw };
+                        let loss = loss(&self.layout, &networks, &piece, &self.devices[0], (0, none));
+                        -f64::from(loss.into_scalar::<f32>()) / networks.len() as f64 * piece.rows() as f64
                             / VALIDATION_DRAWS as f64
                     })
                     .sum::<f64>(),
-                _ => mixture_log_prob(&networks, &self.layout, &piece, &self.device).iter().sum(),
+                _ => mixture_log_prob(&networks, &self.layout, &piece, &self.devices[0]).iter().sum(),
             };
         }
         vec![("nats_per_row", sum / valid.rows() as f64 + self.log_scale)]
@@ -190,7 +186,7 @@ impl Learner for AutoregressiveLearner {
     }
 
     fn device(&self) -> Device {
-        self.device.clone()
+        self.devices[0].clone()
     }
 }
 

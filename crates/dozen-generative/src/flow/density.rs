@@ -96,15 +96,24 @@ impl Flow {
         self.base.log_prob(z) + log
     }
 
-    /// What training makes small, by its name: a rectified flow's matching loss at times drawn by a seed, and base rows that are given or drawn by
-    /// it too; else the mean negative log-probability in nats.
+    /// What training makes small.
+    pub(crate) fn loss_name(&self) -> &'static str {
+        if matches!(&self.transforms[..], [Transform::Rectified(_)]) {
+            "matching_loss"
+        } else {
+            "nats_per_row"
+        }
+    }
+
+    /// What training makes small: a rectified flow's matching loss at times drawn by a seed, and base rows that are given or drawn by it too; else
+    /// the mean negative log-probability in nats.
     pub(crate) fn loss(
         &self,
         x: Tensor<2>,
         context: Option<&Tensor<2>>,
         base: Option<Tensor<2>>,
         seed: u64,
-    ) -> (&'static str, Tensor<1>) {
+    ) -> Tensor<1> {
         let (x, noise_log) = self.with_noise(x, context, seed);
         let (rows, device) = (x.dims()[0], x.device());
         let [Transform::Rectified(field)] = &self.transforms[..] else {
@@ -118,14 +127,14 @@ impl Flow {
             });
             let log_prob = self.base.log_prob(z) + log;
             let bound = noise_log.map_or(log_prob.clone(), |noise| log_prob + noise);
-            return ("nats_per_row", bound.mean().neg());
+            return bound.mean().neg();
         };
         let base = base.unwrap_or_else(|| self.base.sample(rows, seed, &device));
         // One time in each of as many equal parts.
         let mut rng = StdRng::seed_from_u64(seed);
         let times: Vec<f32> = (0..rows).map(|row| (row as f32 + rng.random::<f32>()) / rows as f32).collect();
         let times = Tensor::from_data(TensorData::new(times, [rows, 1]), &device);
-        ("matching_loss", field.matching_loss(base, x, times, context))
+        field.matching_loss(base, x, times, context)
     }
 
     /// What rows become after each step, themselves first: for pictures of the way.

@@ -36,15 +36,22 @@ const COUPLING_STEPS: usize = 24;
 /// Rows that actnorms begin at.
 const FIRST_ROWS: usize = 2000;
 
-/// Trains a flow and leaves its configuration and weights in the run's folder.
+/// Trains a flow on one device, or with each batch shared out to several, and leaves its configuration and weights in the
+/// run's folder.
 pub fn train_model(
     request: TrainRequest,
     run: &RunFolder,
-    device: &Device,
+    devices: &[Device],
     progress: Progress,
 ) -> Result<(Model, History), Error> {
     let TrainRequest { config, train: rows, train_condition, valid, valid_condition, reflow } = request;
     config.model.validate(rows.columns())?;
+    if devices.len() > 1 && (config.draws_in_training() || reflow.is_some()) {
+        return Err(Error::Request(
+            "the loss of this flow draws random numbers, which each device would do in its own order; train it on one".into(),
+        ));
+    }
+    let device = &devices[0];
     let couples = |teacher: &Model| {
         // Where the flow leads, however coarse the steps that it is used with.
         let teacher = teacher.with_solver(Solver::Rk4 { steps: COUPLING_STEPS });
@@ -74,7 +81,7 @@ pub fn train_model(
         base: couples.as_ref().map(|[(train, _), (valid, _)]| [train, valid]),
         log_scale: config.log_scale(),
         config: config.clone(),
-        device: device.clone(),
+        devices: devices.to_vec(),
     };
     let history = train(&mut learner, rows.rows(), &config.training, run, progress)?;
     ModelFolder::write_config(run, FAMILY, &config)?;
@@ -92,7 +99,7 @@ struct FlowLearner<'a> {
     base: Option<[&'a Matrix; 2]>,
     log_scale: f64,
     config: Config,
-    device: Device,
+    devices: Vec<Device>,
 }
 
 impl FlowLearner<'_> {
@@ -117,15 +124,18 @@ fn batch(
 
 impl Learner for FlowLearner<'_> {
     fn step(&mut self, rows: &[usize], context: StepContext) -> Terms {
-        let device = self.device.clone().autodiff();
-        let (x, condition) = batch(&self.config, self.train, rows, context.seed, &device);
-        let base = self.base.map(|[train, _]| to_tensor(&train.select(rows), &device));
-        device.seed(context.seed);
-        let (name, loss) = self.flow.module().loss(x, condition.as_ref(), base, context.seed);
-        let value = f64::from(loss.clone().into_scalar::<f32>());
-        if value.is_finite() {
-            self.flow.descend(&loss, context.rate);
-        }
+        let (config, train, base) = (&self.config, self.train, self.base);
+        let name = self.flow.module().loss_name();
+        let value =
+            self.flow.descend_shares(&self.devices, rows.len(), &|_| context.rate, |flow, share, device| {
+                // Each share's own noise on whole numbers.
+                let seed = context.seed ^ share.start as u64;
+                let rows = &rows[share];
+                let (x, condition) = batch(config, train, rows, seed, device);
+                let base = base.map(|[train, _]| to_tensor(&train.select(rows), device));
+                device.seed(seed);
+                flow.loss(x, condition.as_ref(), base, seed)
+            });
         vec![(name, value + self.constant(name))]
     }
 
@@ -135,15 +145,15 @@ impl Learner for FlowLearner<'_> {
         }
         let flow = self.flow.evaluated();
         let rows: Vec<usize> = (0..self.valid.0.rows()).collect();
-        let (mut sum, mut term) = (0.0, "");
+        let mut sum = 0.0;
         for (piece, rows) in rows.chunks(1000).enumerate() {
-            let (x, condition) = batch(&self.config, self.valid, rows, piece as u64, &self.device);
-            let base = self.base.map(|[_, valid]| to_tensor(&valid.select(rows), &self.device));
-            let (name, loss) = flow.loss(x, condition.as_ref(), base, piece as u64);
+            let (x, condition) = batch(&self.config, self.valid, rows, piece as u64, &self.devices[0]);
+            let base = self.base.map(|[_, valid]| to_tensor(&valid.select(rows), &self.devices[0]));
+            let loss = flow.loss(x, condition.as_ref(), base, piece as u64);
             sum += f64::from(loss.into_scalar::<f32>()) * rows.len() as f64;
-            term = name;
         }
-        vec![(term, sum / rows.len() as f64 + self.constant(term))]
+        let name = flow.loss_name();
+        vec![(name, sum / rows.len() as f64 + self.constant(name))]
     }
 
     fn save(&self, folder: &Path, with_optimizer: bool) -> Result<(), Error> {
@@ -155,6 +165,6 @@ impl Learner for FlowLearner<'_> {
     }
 
     fn device(&self) -> Device {
-        self.device.clone()
+        self.devices[0].clone()
     }
 }

@@ -11,7 +11,7 @@ use rand::{RngExt, SeedableRng};
 use rayon::prelude::*;
 
 use super::transform::Transform;
-use super::{Config, Dequantizer, FAMILY, Flow, Solver};
+use super::{Config, Dequantizer, FAMILY, Flow, Solver, Trace, TransformConfig};
 use crate::autoregressive::layout::Layout;
 use crate::tensors::{to_host, to_tensor};
 
@@ -33,6 +33,18 @@ fn context_layout(condition: &Schema) -> Layout {
 }
 
 impl Config {
+    /// Whether the loss draws random numbers on the device.
+    pub(crate) fn draws_in_training(&self) -> bool {
+        let draws = |transform: &TransformConfig| {
+            matches!(
+                transform,
+                TransformConfig::Rectified { .. }
+                    | TransformConfig::Continuous { trace: Trace::Hutchinson, .. }
+            )
+        };
+        self.variational.is_some() || self.model.transforms.iter().any(draws)
+    }
+
     /// Inputs of the condition.
     pub(crate) fn context_width(&self) -> usize {
         context_layout(&self.condition).input_sizes().iter().sum()

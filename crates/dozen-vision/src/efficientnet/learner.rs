@@ -55,11 +55,12 @@ pub struct TrainRequest<'a> {
     pub settings: Settings,
 }
 
-/// Trains a network and leaves its configuration and weights in the run's folder.
+/// Trains a network on one device, or with each batch shared out to several, and leaves its configuration and weights in the
+/// run's folder.
 pub fn train_model(
     request: TrainRequest<'_>,
     run: &RunFolder,
-    device: &Device,
+    devices: &[Device],
     progress: Progress,
 ) -> Result<(Model, History), Error> {
     let config = request.config.clone();
@@ -78,14 +79,14 @@ pub fn train_model(
         frozen_steps: request.settings.frozen_epochs * steps,
         settings: request.settings,
         config: config.clone(),
-        device: device.clone(),
+        devices: devices.to_vec(),
         ahead: Ahead::new(),
         frozen: None,
     };
     let history = train(&mut learner, pictures, &training, run, progress)?;
     ModelFolder::write_config(run, FAMILY, &config)?;
     learner.network.save(run.path(), "model", false)?;
-    let model = Model::new(config, learner.network.evaluated(), device);
+    let model = Model::new(config, learner.network.evaluated(), &devices[0]);
     Ok((model, history))
 }
 
@@ -97,7 +98,7 @@ struct Classifier<'a> {
     /// Steps in which only the classifier learns.
     frozen_steps: u64,
     config: Config,
-    device: Device,
+    devices: Vec<Device>,
     /// The pictures of this step and the one to come.
     ahead: Ahead<Vec<f32>>,
     /// What gives the features while only the classifier learns.
@@ -150,33 +151,31 @@ impl Classifier<'_> {
         Tensor::from_data(TensorData::new(targets, [rows.len(), classes]), device)
     }
 
-    /// The logits of a step, of which all or only the classifier's weights have gradients.
-    fn logits(&mut self, x: Tensor<4>, context: StepContext) -> Tensor<2> {
-        if context.step > self.frozen_steps {
+    /// What gives the features of a step in which only the classifier learns.
+    fn frozen(&mut self, step: u64) -> Option<&Engine> {
+        if step > self.frozen_steps {
             self.frozen = None;
-            return self.network.module().forward(x, Some(context.seed));
+            return None;
         }
-        let engine = self.frozen.get_or_insert_with(|| Engine::new(self.network.module()));
-        let features = Tensor::from_inner(engine.features(x.inner()));
-        self.network.module().classifier.forward(features)
+        Some(self.frozen.get_or_insert_with(|| Engine::new(self.network.module())))
     }
+}
 
-    /// `-sum t ln p` of each picture, weighted by its class: `[pictures, 1]`.
-    fn cross_entropy(&self, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<2> {
-        let each = targets.clone() * log_softmax(logits).neg();
-        match &self.settings.class_weights {
-            Some(weights) => {
-                let weights = Tensor::<1>::from_floats(weights.as_slice(), &each.device());
-                (each * weights.unsqueeze()).sum_dim(1)
-            }
-            None => each.sum_dim(1),
+/// `-sum t ln p` of each picture, weighted by its class: `[pictures, 1]`.
+fn cross_entropy(logits: Tensor<2>, targets: Tensor<2>, class_weights: Option<&[f32]>) -> Tensor<2> {
+    let each = targets * log_softmax(logits).neg();
+    match class_weights {
+        Some(weights) => {
+            let weights = Tensor::<1>::from_floats(weights, &each.device());
+            (each * weights.unsqueeze()).sum_dim(1)
         }
+        None => each.sum_dim(1),
     }
 }
 
 impl Learner for Classifier<'_> {
     fn step(&mut self, rows: &[usize], context: StepContext) -> Terms {
-        let device = self.device.clone().autodiff();
+        let device = self.devices[0].clone().autodiff();
         let augmentation = self.config.augmentation.as_ref().map(|how| (how, context.seed));
         let make = || values(&self.train, rows, &self.config.preprocessing, augmentation);
         let values = self.ahead.take(context.seed, make);
@@ -193,13 +192,23 @@ impl Learner for Classifier<'_> {
         }
         let classes = self.config.classes.len() as f64;
         let smooth = targets * (1.0 - label_smoothing) + label_smoothing / classes;
-        let logits = self.logits(x, context);
-        let loss = self.cross_entropy(logits, smooth).mean();
-        let value = f64::from(loss.clone().into_scalar::<f32>());
-        if value.is_finite() {
-            let (blocks, decay) = (self.network.module().blocks.len(), self.settings.layer_decay);
-            self.network.descend_each(&loss, &|path| context.rate * rate_of(path, blocks, decay));
-        }
+        // Features that stay as they are need no share of their own.
+        let features = self.frozen(context.step).map(|engine| engine.features(x.clone().inner()));
+        let (blocks, decay) = (self.network.module().blocks.len(), self.settings.layer_decay);
+        let rate = |path: &[String]| context.rate * rate_of(path, blocks, decay);
+        let weights = self.settings.class_weights.as_deref();
+        let value =
+            self.network.descend_shares(&self.devices, rows.len(), &rate, |network, share, device| {
+                let logits = if let Some(features) = &features {
+                    let own = features.clone().slice_dim(0, share.clone()).to_device(&device.clone().inner());
+                    network.classifier.forward(Tensor::from_inner(own))
+                } else {
+                    let own = x.clone().slice_dim(0, share.clone()).to_device(device);
+                    network.forward(own, Some(context.seed ^ share.start as u64))
+                };
+                let targets = smooth.clone().slice_dim(0, share).to_device(device);
+                cross_entropy(logits, targets, weights).mean()
+            });
         vec![("loss", value)]
     }
 
@@ -219,8 +228,8 @@ impl Learner for Classifier<'_> {
         let (mut loss, mut right) = (0.0, 0.0);
         for rows in rows.chunks(64) {
             let values = values(self.valid, rows, &self.config.preprocessing, None);
-            let targets = self.targets(self.valid, rows, &self.device);
-            let logits = engine.logits(self.images(values, &self.device));
+            let targets = self.targets(self.valid, rows, &self.devices[0]);
+            let logits = engine.logits(self.images(values, &self.devices[0]));
             let best = logits.clone().argmax(1);
             right += f64::from(targets.clone().gather(1, best).sum().into_scalar::<f32>());
             let each = targets * log_softmax(logits).neg();
@@ -239,6 +248,6 @@ impl Learner for Classifier<'_> {
     }
 
     fn device(&self) -> Device {
-        self.device.clone()
+        self.devices[0].clone()
     }
 }

@@ -231,7 +231,7 @@ fn train(arguments: &Train, context: &Context) -> Result<(), Failure> {
 
 fn train_run(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Result<(), Failure> {
     let started = Instant::now();
-    let device = context.device()?;
+    let devices = arguments.training.devices(context)?;
     let training = arguments.training.config(context.seed())?;
     let model = arguments.shape.config();
     model.validate()?;
@@ -251,7 +251,7 @@ fn train_run(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -
         ema: arguments.training.ema,
         data,
     };
-    let (model, baselines, history) = train_model(request, &run, &device, context.progress())?;
+    let (model, baselines, history) = train_model(request, &run, &devices, context.progress())?;
     let held_out = evaluate(&model, &baselines, [Ok(parts.valid.clone())])?;
     let tested = parts.test.map(|test| evaluate(&model, &baselines, [Ok(test)])).transpose()?;
     let report = training_report(&model, &history, Some(&held_out), &parts.valid, &context.command_line())?;
@@ -562,7 +562,7 @@ fn tour_model(table: &Table, out: &Path, context: &Context, decay: Decay) -> Res
         ema: None,
         data: Vec::new(),
     };
-    let (model, baselines, history) = train_model(request, &run, &context.device()?, context.progress())?;
+    let (model, baselines, history) = train_model(request, &run, &[context.device()?], context.progress())?;
     let held_out = evaluate(&model, &baselines, [Ok(valid.clone())])?;
     let report = training_report(&model, &history, Some(&held_out), &valid, &context.command_line())?;
     run.write_text("report.html", &report.html())?;

@@ -13,6 +13,7 @@ pub(crate) mod make;
 pub(crate) mod man;
 pub(crate) mod rnn;
 pub(crate) mod serve;
+pub(crate) mod sql;
 pub(crate) mod tokenizer;
 pub(crate) mod tour;
 pub(crate) mod transport;

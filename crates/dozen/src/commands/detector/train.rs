@@ -310,7 +310,7 @@ impl Train {
 
 fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Result<(), Failure> {
     let started = Instant::now();
-    let device = context.device()?;
+    let device = arguments.training.one_device(context)?;
     let (training, network) = (&arguments.training, &arguments.network);
     let schedule = training.config(context.seed())?;
     let settings = arguments.settings()?;

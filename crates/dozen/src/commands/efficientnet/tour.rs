@@ -68,7 +68,7 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
             layer_decay: 1.0,
         },
     };
-    let (model, history) = train_model(request, &run, &device, Progress::new(true))?;
+    let (model, history) = train_model(request, &run, std::slice::from_ref(&device), Progress::new(true))?;
     run.finish()?;
     let found = evaluate(&model, &valid)?;
     let report = report(&model, &history, &found, &valid, &context.command_line());

@@ -181,7 +181,8 @@ impl Train {
 
 fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Result<(), Failure> {
     let started = Instant::now();
-    let device = context.device()?;
+    let devices = arguments.training.devices(context)?;
+    let device = &devices[0];
     let (training, settings) = (&arguments.training, &arguments.network);
     let schedule = training.config(context.seed())?;
     let augmentation = arguments.augmentation()?;
@@ -246,7 +247,7 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
             layer_decay: settings.layer_decay,
         },
     };
-    let (model, history) = train_model(request, &run, &device, context.progress())?;
+    let (model, history) = train_model(request, &run, &devices, context.progress())?;
     let found = evaluate(&model, &valid)?;
     let report = report(&model, &history, &found, &valid, &context.command_line());
     run.write_text("report.html", &report.html())?;

@@ -53,7 +53,7 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
         valid_condition: &valid_condition,
         reflow: None,
     };
-    let (model, history) = train_model(request, &run, &context.device()?, Progress::new(true))?;
+    let (model, history) = train_model(request, &run, &[context.device()?], Progress::new(true))?;
     run.finish()?;
     let found = evaluate(&model, &valid)?;
     let report = training_report(&model, &history, &found, &valid, &context.command_line())?;

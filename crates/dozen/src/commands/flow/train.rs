@@ -57,10 +57,10 @@ pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
 
 fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Result<(), Failure> {
     let started = Instant::now();
-    let device = context.device()?;
+    let devices = arguments.training.devices(context)?;
     let training = arguments.training.config(context.seed())?;
     let parts = arguments.data.read(context.seed())?;
-    let teacher = arguments.reflow.as_ref().map(|model| Model::open(model, &device)).transpose()?;
+    let teacher = arguments.reflow.as_ref().map(|model| Model::open(model, &devices[0])).transpose()?;
     let columns = match &teacher {
         Some(teacher) => columns_of(teacher)?,
         None => arguments.columns.choose(&parts.train, &arguments.data.categorical)?,
@@ -108,7 +108,7 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
         valid_condition: &valid_condition,
         reflow: teacher.as_ref(),
     };
-    let (model, history) = train_model(request, &run, &device, context.progress())?;
+    let (model, history) = train_model(request, &run, &devices, context.progress())?;
     let held_out = evaluate(&model, &parts.valid)?;
     let tested = parts.test.as_ref().map(|test| evaluate(&model, test)).transpose()?;
     let some: Vec<usize> = (0..parts.valid.rows().min(CALIBRATED)).collect();

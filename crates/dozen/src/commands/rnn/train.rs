@@ -119,7 +119,7 @@ pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
 
 fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Result<(), Failure> {
     let started = Instant::now();
-    let device = context.device()?;
+    let device = arguments.training.one_device(context)?;
     let training = arguments.training.config(context.seed())?;
     arguments.check()?;
     let prepared = arguments.prepare(context.seed())?;

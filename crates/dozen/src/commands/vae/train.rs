@@ -44,7 +44,7 @@ const REPORT_DRAWS: usize = 10;
 
 fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Result<(), Failure> {
     let started = Instant::now();
-    let device = context.device()?;
+    let device = arguments.training.one_device(context)?;
     let training = arguments.training.config(context.seed())?;
     let parts = arguments.data.read_with_missing(context.seed())?;
     let chosen = &arguments.columns;
