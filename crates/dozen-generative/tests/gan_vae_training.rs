@@ -62,7 +62,7 @@ fn both_networks_and_both_optimizers_go_on() {
         network: gan::NetworkConfig::Mlp { generator: vec![8, 8], critic: vec![8] },
         noise: 3,
         loss: gan::Loss::Hinge,
-        lipschitz: gan::Lipschitz::Spectral,
+        lipschitz: gan::Lipschitz::Spectral { slope: 1.0 },
         critic_steps: 2,
         batch_norm: true,
         critic_batch_norm: true,

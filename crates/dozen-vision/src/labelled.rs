@@ -6,6 +6,7 @@ use std::path::Path;
 use dozen_nn::Error;
 use rayon::prelude::*;
 
+use crate::cifar::{self, Part};
 use crate::files::{is_picture, pictures_in, sorted};
 use crate::picture::Picture;
 
@@ -44,8 +45,12 @@ impl Item {
 /// More bytes than this no file of a picture may have.
 const LARGEST: u64 = 1 << 28;
 
+/// More bytes than this an archive may not unpack to: its pictures are held in memory.
+const MOST: u64 = 1 << 36;
+
 impl Labelled {
-    /// Reads a folder with a folder for each class; a tar archive of such, of which `archive.tar.gz:FOLDER` takes the classes in that folder; a table (.csv, .tsv) of the
+    /// Reads a folder with a folder for each class; a tar archive of such, of which `archive.tar.gz:FOLDER` takes the classes in that folder; CIFAR-10's and
+    /// CIFAR-100's binary archives, of which `archive.tar.gz:train` and `:test` take a part; a table (.csv, .tsv) of the
     /// paths of pictures and their classes; or images in the format of MNIST, `...images-idx3-ubyte`, with `...labels-idx1-ubyte` beside them. Of `known` classes, where
     /// they are given, pictures get the places, and others are refused.
     ///
@@ -233,20 +238,52 @@ fn of_archive(path: &str) -> Result<Vec<ClassFile>, Error> {
     let failed = |source| Error::Io { action: "read", path: file.into(), source };
     let stream = dozen_data::open_stream(file)?;
     let mut archive = tar::Archive::new(stream);
-    let mut files = Vec::new();
+    let (mut files, mut records, mut names) = (Vec::new(), Vec::new(), Vec::new());
+    let mut total = 0;
     for entry in archive.entries().map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let inside = entry.path().map_err(failed)?.into_owned();
-        let wanted = under.is_none_or(|under| inside.starts_with(under));
-        if !wanted || !entry.header().entry_type().is_file() || !is_picture(&inside) {
+        let part = cifar::part(&inside);
+        let wanted = under.is_none_or(|under| match part {
+            Some(part) => (under == "test") == (part == Part::Test),
+            None => inside.starts_with(under),
+        });
+        let names_classes = cifar::names_classes(&inside);
+        let is_one = part.is_some() || names_classes || is_picture(&inside);
+        if !(wanted || names_classes) || !entry.header().entry_type().is_file() || !is_one {
             continue;
         }
-        let class = inside.parent().and_then(Path::file_name).unwrap_or_default();
-        let class = class.to_string_lossy().into_owned();
         let name = format!("{file}:{}", inside.display());
         let mut bytes = Vec::new();
         entry.take(LARGEST).read_to_end(&mut bytes).map_err(failed)?;
-        files.push(ClassFile { name, class, bytes: Some(bytes) });
+        total += bytes.len() as u64;
+        if total > MOST {
+            return Err(Error::Request(format!(
+                "`{file}` unpacks to more than {} GiB of pictures",
+                MOST >> 30
+            )));
+        }
+        if names_classes {
+            names = String::from_utf8_lossy(&bytes).lines().map(|line| line.trim().to_owned()).collect();
+        } else if part.is_some() {
+            let pictures = cifar::pictures(&bytes);
+            let pictures = pictures.ok_or_else(|| {
+                Error::Request(format!("`{name}` holds no whole records of CIFAR-10 or CIFAR-100"))
+            })?;
+            let numbered = pictures.into_iter().enumerate();
+            records.extend(
+                numbered.map(|(number, (class, picture))| (format!("{name}:{number}"), class, picture)),
+            );
+        } else {
+            let class = inside.parent().and_then(Path::file_name).unwrap_or_default();
+            let class = class.to_string_lossy().into_owned();
+            files.push(ClassFile { name, class, bytes: Some(bytes) });
+        }
     }
+    // Names may come after the records.
+    files.par_extend(records.into_par_iter().map(|(name, class, picture)| {
+        let named = names.get(class).filter(|name| !name.is_empty()).cloned();
+        ClassFile { name, class: named.unwrap_or_else(|| class.to_string()), bytes: Some(picture.png()) }
+    }));
     Ok(files)
 }

@@ -15,6 +15,7 @@
 //! ```
 
 mod ahead;
+mod cifar;
 pub mod detection;
 pub mod detector;
 pub mod efficientnet;

@@ -74,13 +74,23 @@ pub enum Lipschitz {
         /// Lambda.
         weight: f64,
     },
-    /// Each weight over its greatest singular value (Miyato et al. 2018).
-    Spectral,
+    /// Each weight over its greatest singular value (Miyato et al. 2018), so that no slope exceeds one; and the value times a
+    /// number, so that none exceeds that.
+    Spectral {
+        /// The greatest slope.
+        #[serde(default = "one")]
+        slope: f64,
+    },
     /// `weight / 2 E[|grad f|^2]` at the data (Mescheder et al. 2018, eq. 9).
     R1 {
         /// Gamma.
         weight: f64,
     },
+}
+
+/// The slope of models that were written before it could be chosen.
+fn one() -> f64 {
+    1.0
 }
 
 impl Lipschitz {
@@ -189,10 +199,11 @@ impl GanConfig {
         let positive = match self.lipschitz {
             Lipschitz::Clip { bound } => bound,
             Lipschitz::GradientPenalty { weight } | Lipschitz::R1 { weight } => weight,
-            Lipschitz::None | Lipschitz::Spectral => 1.0,
+            Lipschitz::Spectral { slope } => slope,
+            Lipschitz::None => 1.0,
         };
         if !(positive > 0.0 && positive.is_finite()) {
-            return refuse(format!("--clip and --penalty must be above 0, not {positive}"));
+            return refuse(format!("--clip, --penalty and --slope must be above 0, not {positive}"));
         }
         if !(0.0..0.5).contains(&self.label_smoothing) {
             return refuse(format!("--label-smoothing must lie in [0, 0.5), not {}", self.label_smoothing));

@@ -17,8 +17,9 @@ pub struct Critic {
     projection: Option<Param<Tensor<2>>>,
     /// What a row's features are multiplied by before they are compared with those of the batch: `[features, likeness KERNELS]`.
     likeness: Option<Param<Tensor<2>>>,
+    /// The greatest slope, where spectral norms hold it.
     #[module(skip)]
-    spectral: bool,
+    slope: Option<f64>,
     #[module(skip)]
     dropout: f64,
 }
@@ -29,7 +30,11 @@ const KERNELS: usize = 16;
 impl Critic {
     /// With starting weights, for rows of `inputs` values and a condition of so many.
     pub fn new(config: &GanConfig, inputs: usize, condition: usize, device: &Device) -> Self {
-        let spectral = config.lipschitz == Lipschitz::Spectral;
+        let slope = match config.lipschitz {
+            Lipschitz::Spectral { slope } => Some(slope),
+            _ => None,
+        };
+        let spectral = slope.is_some();
         let (layers, features) = match &config.network {
             NetworkConfig::Mlp { critic, .. } => dense_layers(config, inputs, critic, spectral, device),
             NetworkConfig::Convolutional { .. } => convolutions(config, spectral, device),
@@ -44,7 +49,7 @@ impl Critic {
             head: PrefixLinear::new(Prefix::dense(features + compared, 1), 0.3, device),
             projection: (condition > 0).then(|| normal([condition, features], scale)),
             likeness: (compared > 0).then(|| normal([features, compared * KERNELS], scale)),
-            spectral,
+            slope,
             dropout: config.dropout,
         }
     }
@@ -109,14 +114,12 @@ impl Critic {
         self.layers.iter().for_each(Layer::iterate);
     }
 
-    /// A row's norm is its greatest singular value.
+    /// A row's norm is its greatest singular value; what the layers before it give has slopes of at most one.
     fn head_weight(&self) -> Tensor<2> {
         let weight = self.head.weight.val();
-        if !self.spectral {
-            return weight;
-        }
+        let Some(slope) = self.slope else { return weight };
         let norm = weight.clone().square().sum().sqrt();
-        weight / (norm + 1e-12).unsqueeze()
+        weight / (norm + 1e-12).unsqueeze() * slope
     }
 
     fn projected(&self, features: &Tensor<2>, condition: Option<&Tensor<2>>) -> Option<Tensor<2>> {

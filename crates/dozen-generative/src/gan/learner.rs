@@ -107,7 +107,7 @@ impl GanLearner<'_> {
     fn step_critic(&mut self, rows: &[usize], context: StepContext, seed: u64) -> CriticStep {
         let batch = self.batch(rows);
         let model = &self.config.model;
-        if model.lipschitz == Lipschitz::Spectral {
+        if matches!(model.lipschitz, Lipschitz::Spectral { .. }) {
             self.critic.module().iterate_norms();
         }
         let fake = self.fake(rows.len(), batch.condition.as_ref());
@@ -123,7 +123,7 @@ impl GanLearner<'_> {
                 loss = loss + gradient_penalty(critic, &batch.real, &fake, shares, condition) * weight;
             }
             Lipschitz::R1 { weight } => loss = loss + r1(critic, batch.real.clone(), condition) * weight,
-            Lipschitz::None | Lipschitz::Clip { .. } | Lipschitz::Spectral => {}
+            Lipschitz::None | Lipschitz::Clip { .. } | Lipschitz::Spectral { .. } => {}
         }
         let total = scalar(loss.clone());
         let plain = scalar(plain);

@@ -65,6 +65,10 @@ pub(super) struct Game {
     /// Weight of the penalty [default: 10]
     #[arg(long, default_value_t = 10.0, value_name = "W")]
     penalty: f64,
+    /// The greatest slope, for spectral, of data with deviations of one: the hinge is met only where data and samples lie two
+    /// over this apart
+    #[arg(long, default_value_t = 1.0, value_name = "K")]
+    slope: f64,
     /// Steps of the discriminator for each of the generator [default: 5 for wasserstein, else 1]
     #[arg(long, value_name = "N")]
     critic_steps: Option<usize>,
@@ -218,7 +222,9 @@ impl Game {
             (Some(LipschitzFlag::GradientPenalty), _) | (None, Loss::Wasserstein) => {
                 Lipschitz::GradientPenalty { weight: self.penalty }
             }
-            (Some(LipschitzFlag::Spectral), _) | (None, Loss::Hinge) => Lipschitz::Spectral,
+            (Some(LipschitzFlag::Spectral), _) | (None, Loss::Hinge) => {
+                Lipschitz::Spectral { slope: self.slope }
+            }
             (Some(LipschitzFlag::None) | None, _) => Lipschitz::None,
         }
     }
