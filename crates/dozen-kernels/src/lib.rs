@@ -11,6 +11,7 @@
 //! | [`bernoulli_log_prob`] | log-probability of bits under logits, summed over a row |
 //! | [`conv2d`], [`conv_transpose2d`] | convolutions: dense, grouped, depthwise, strided, dilated |
 //! | [`conv2d_fused`] | the same with scale, bias and activation in one pass |
+//! | [`deform_conv2d`] | deformable convolutions, with masks |
 //! | [`batch_norm_activate`], [`fold_batch_norm`] | batch normalisation with the activation after it |
 //! | [`pool_regions`] | RoIPool, RoIAlign and their position-sensitive forms |
 //! | [`mbconv`] | inference of inverted bottlenecks on images in blocks of channels |
@@ -52,6 +53,7 @@ mod batch_norm;
 mod bernoulli;
 mod channels;
 mod conv;
+mod deform;
 mod dropout;
 mod embedding;
 mod function;
@@ -78,6 +80,7 @@ pub use channels::{global_mean, scale_channels, scale_channels_reference};
 pub use conv::{
     Convolution, Fusion, conv_transpose2d, conv_transpose2d_reference, conv2d, conv2d_fused, conv2d_reference,
 };
+pub use deform::{Deformation, deform_conv2d, deform_conv2d_reference};
 pub use dropout::{Dropout, dropout};
 pub use embedding::{embedding, embedding_reference};
 pub use images::each_image;

@@ -58,4 +58,4 @@ pub use run_folder::RunFolder;
 pub use schedule::{Decay, Schedule};
 pub use train::{EpochRecord, History, TrainConfig, train};
 pub use trained::Trained;
-pub use weights::{load_weights, read_tensors, save_weights, write_tensors};
+pub use weights::{load_weights, named_tensors, read_tensors, save_weights, with_tensors, write_tensors};

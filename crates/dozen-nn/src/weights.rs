@@ -12,8 +12,12 @@ use crate::Error;
 
 /// Writes a module's parameters, under a temporary name first.
 pub fn save_weights<M: Module>(module: &M, path: &Path) -> Result<(), Error> {
-    let tensors: Vec<_> = parameters(module).into_iter().map(|p| (p.path, p.data)).collect();
-    write_tensors(path, &tensors)
+    write_tensors(path, &named_tensors(module))
+}
+
+/// A module's parameters and running averages by their paths in it, as in `blocks.3.expand.weight`.
+pub fn named_tensors<M: Module>(module: &M) -> Vec<(String, TensorData)> {
+    parameters(module).into_iter().map(|parameter| (parameter.path, parameter.data)).collect()
 }
 
 /// Reads a module's parameters.
@@ -22,10 +26,22 @@ pub fn save_weights<M: Module>(module: &M, path: &Path) -> Result<(), Error> {
 /// When the file is broken, lacks one of the module's tensors or holds it in another shape.
 pub fn load_weights<M: Module>(module: M, path: &Path) -> Result<M, Error> {
     let tensors = read_tensors(path)?;
+    with_tensors(module, tensors).map_err(|problem| Error::folder(path, problem))
+}
+
+/// A module with the values of all its tensors from elsewhere, by their paths.
+///
+/// # Errors
+/// With what is wrong, when a tensor is missing or has another shape.
+pub fn with_tensors<M: Module>(
+    module: M,
+    tensors: impl IntoIterator<Item = (String, TensorData)>,
+) -> Result<M, String> {
+    let tensors = tensors.into_iter().collect();
     let mut loader = Loader { path: Vec::new(), tensors: &tensors, problem: None };
     let module = module.map(&mut loader);
     match loader.problem {
-        Some(problem) => Err(Error::folder(path, problem)),
+        Some(problem) => Err(problem),
         None => Ok(module),
     }
 }

@@ -10,6 +10,7 @@ use crate::commands::{
     autoregressive, compare, completions, detector, efficientnet, flow, gan, graph, info, make, man, rnn,
     serve, sql, tokenizer, tour, transport, vae, word2vec,
 };
+use crate::examples;
 use crate::output::Failure;
 
 /// Train, evaluate and use generative and predictive models, without Python.
@@ -26,39 +27,40 @@ pub(crate) struct Cli {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Autoregressive models of tables: FVSBN, NADE, MADE, EoNADE, RNADE
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::AUTOREGRESSIVE)]
     Autoregressive(autoregressive::Command),
     /// The cheapest way to move one distribution onto another: the Wasserstein distance
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::TRANSPORT)]
     Transport(transport::Command),
     /// Minimum spanning trees of graphs and points; clusters and segments from them
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::GRAPH)]
     Graph(graph::Command),
     /// Byte-pair tokenizers: train, encode, decode, count, convert and verify them
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::TOKENIZER)]
     Tokenizer(tokenizer::Command),
     /// Word vectors: skip-gram and CBOW, phrases, neighbours, analogies, every file format
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::WORD2VEC)]
     Word2vec(word2vec::Command),
     /// Recurrent networks: language models, classifiers, taggers and forecasts
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::RNN)]
     Rnn(rnn::Command),
     /// Normalizing flows: densities of tables of numbers, samples, how odd rows are
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::FLOW)]
     Flow(flow::Command),
     /// Variational autoencoders: a latent for each row, samples, missing cells filled in
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::VAE)]
     Vae(vae::Command),
     /// Generative adversarial networks: samples, and numbers that say how good they are
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::GAN)]
     Gan(gan::Command),
     /// EfficientNet: classes of pictures, with the weights and the numbers of timm and torchvision
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::EFFICIENTNET)]
     Efficientnet(efficientnet::Command),
     /// Boxes of things in images
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::DETECTOR)]
     Detector(detector::Command),
     /// Are two tables from one distribution, and where do they differ?
+    #[command(after_help = examples::COMPARE)]
     Compare(compare::Arguments),
     /// Every family on data it makes itself, in one report
     Tour(tour::Arguments),
@@ -67,6 +69,7 @@ pub(crate) enum Command {
     /// Queries with dozen's functions over Parquet, on this machine or a cluster
     Sql(sql::Arguments),
     /// Make data whose truth is known
+    #[command(after_help = examples::MAKE)]
     Make(make::Arguments),
     /// Say what a model folder holds
     Info(info::Arguments),

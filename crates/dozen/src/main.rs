@@ -4,6 +4,7 @@ mod args;
 mod columns;
 mod commands;
 mod data;
+mod examples;
 mod output;
 mod pictures;
 mod texts;

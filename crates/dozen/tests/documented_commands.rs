@@ -86,6 +86,33 @@ fn every_command_on_every_page_runs() {
 }
 
 #[test]
+fn examples_in_helps_stand_on_the_pages() {
+    let mut pages = vec![repository().join("README.md")];
+    pages.extend(std::fs::read_dir(repository().join("docs")).unwrap().map(|file| file.unwrap().path()));
+    let pages = pages.iter().filter(|page| page.extension().is_some_and(|ending| ending == "md"));
+    let documented: Vec<String> =
+        pages.flat_map(|page| commands(page)).map(|line| line.trim().to_owned()).collect();
+    let help = |words: &[&str]| {
+        let output = Command::cargo_bin("dozen").unwrap().args(words).arg("--help").output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let nouns = help(&[]);
+    let nouns =
+        nouns.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let mut examples = 0;
+    for noun in nouns.filter_map(|line| line.split_whitespace().next()) {
+        if ["help", "sql"].contains(&noun) {
+            continue;
+        }
+        for line in help(&[noun]).lines().filter_map(|line| line.strip_prefix("  dozen ")) {
+            assert!(documented.iter().any(|known| known == line), "no page has `dozen {line}`");
+            examples += 1;
+        }
+    }
+    assert!(examples > 30, "{examples} examples");
+}
+
+#[test]
 fn links_between_pages_lead_somewhere() {
     for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
         let text = std::fs::read_to_string(repository().join(page)).unwrap();

@@ -3,38 +3,18 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Tensor, TensorData};
-use dozen_nn::{Error, ModelFolder, read_tensors};
+use burn::tensor::TensorData;
+use dozen_nn::{Error, ModelFolder, named_tensors, read_tensors};
 
 use super::{Backbone, BoxesConfig, Detector, DetectorConfig, Head, Neck, ResNetConfig};
 use crate::weights::{Tensors, read_weights};
-
-/// All tensors of a detector by their paths.
-fn tensors_of(network: &Detector) -> Vec<(String, TensorData)> {
-    struct Collect(Vec<String>, Vec<(String, TensorData)>);
-    impl ModuleVisitor for Collect {
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.0.push(name.to_owned());
-        }
-        fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.0.pop();
-        }
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.1.push((self.0.join("."), param.val().into_data()));
-        }
-    }
-    let mut collect = Collect(Vec::new(), Vec::new());
-    network.visit(&mut collect);
-    collect.1
-}
 
 /// How many numbers a detector learns.
 pub fn parameters(network: &Detector) -> usize {
     let learnt = |(path, data): &(String, TensorData)| {
         if path.contains("running_") { 0 } else { data.shape().to_vec().iter().product() }
     };
-    tensors_of(network).iter().map(learnt).sum()
+    named_tensors(network).iter().map(learnt).sum()
 }
 
 /// torchvision's name of a tensor, within the backbone for that.
@@ -123,7 +103,7 @@ pub fn import_backbone(network: &Detector, path: &Path) -> Result<Vec<(String, T
         if of_model { read_tensors(&ModelFolder::open(path)?.weights())? } else { read_weights(path)? };
     let mut problems = Vec::new();
     let mut all = Vec::new();
-    for (path, own) in tensors_of(network) {
+    for (path, own) in named_tensors(network) {
         let known = if of_model { Some(path.clone()) } else { foreign(&path) };
         let name = known.filter(|_| path.starts_with("resnet."));
         let Some(name) = name else {
@@ -190,7 +170,7 @@ pub fn import_torchvision(
     config.validate()?;
     let mut problems = Vec::new();
     let mut all = Vec::new();
-    for (path, own) in tensors_of(&Detector::new(&config, device)) {
+    for (path, own) in named_tensors(&Detector::new(&config, device)) {
         let Some(name) = foreign(&path) else { continue };
         let name = if path.starts_with("resnet.") { format!("backbone.body.{name}") } else { name };
         match tensors.remove(&name).map(|theirs| fitted(&name, &own, &theirs)) {

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Tensor, TensorData};
-use dozen_nn::Error;
+use burn::tensor::TensorData;
+use dozen_nn::{Error, named_tensors};
 use serde::{Deserialize, Serialize};
 
 use super::{EfficientNet, VariantConfig};
@@ -150,23 +149,6 @@ fn keras(place: &Place<'_>) -> String {
 
 /// Every tensor: its own path and values, its foreign name.
 fn places(network: &EfficientNet, naming: Naming) -> Vec<(String, String, TensorData)> {
-    struct Collect {
-        path: Vec<String>,
-        found: Vec<(String, TensorData)>,
-    }
-    impl ModuleVisitor for Collect {
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.path.push(name.to_owned());
-        }
-        fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.path.pop();
-        }
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.found.push((self.path.join("."), param.val().into_data()));
-        }
-    }
-    let mut collect = Collect { path: Vec::new(), found: Vec::new() };
-    network.visit(&mut collect);
     let of_block = stage_of_block(network.config());
     let name = |path: &str| {
         let words: Vec<&str> = path.split('.').collect();
@@ -178,11 +160,12 @@ fn places(network: &EfficientNet, naming: Naming) -> Vec<(String, String, Tensor
         let tensor = words[words.len() - 1];
         naming.name(&Place { block: block.map(|block| of_block[block]), part, tensor, expands })
     };
-    collect
-        .found
+    named_tensors(network)
         .into_iter()
-        .map(|(path, data)| (name(&path), path, data))
-        .map(|(n, p, d)| (p, n, d))
+        .map(|(path, data)| {
+            let foreign = name(&path);
+            (path, foreign, data)
+        })
         .collect()
 }
 

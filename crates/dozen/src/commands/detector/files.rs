@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use dozen::vision::detection::coco::{GroundTruth, read_results};
-use dozen::vision::detection::{AveragePrecision, DetectionSet, Format};
+use dozen::vision::detection::{AveragePrecision, DetectionSet, Format, why_nothing_is_found};
 use serde_json::json;
 
 use crate::args::Context;
@@ -102,6 +102,9 @@ pub(super) fn eval_file(arguments: &EvalFile, context: &Context) -> Result<(), F
         .zip(summary)
         .map(|(name, value)| format!("{:14} {}", name.replace('_', " "), shown(value)))
         .collect();
+    let reason = (summary[1] <= 0.0).then(|| why_nothing_is_found(&truth.boxes, &detections)).flatten();
+    json["reason"] = reason.clone().into();
+    lines.extend(reason);
     if strange > 0 {
         lines.push(format!(
             "{strange} detections are of images or categories that the ground truth does not have"

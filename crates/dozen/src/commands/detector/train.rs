@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use dozen::data::{Fingerprint, split_rows};
-use dozen::nn::{ModelFolder, RunFolder, load_weights};
+use dozen::nn::{ModelFolder, RunFolder, with_tensors};
 use dozen::vision::detection::Pictured;
 use dozen::vision::detector::{
     Backbone, BoxesConfig, Branches, Config, Detector, DetectorConfig, Examples, Head, Input, Neck,
@@ -295,16 +295,12 @@ impl Train {
     }
 
     /// The weights to begin at.
-    fn begun(&self, network: Detector, run: &RunFolder) -> Result<Detector, Failure> {
+    fn begun(&self, network: Detector) -> Result<Detector, Failure> {
         if self.network.weights == "none" {
             return Ok(network);
         }
         let own = import_backbone(&network, Path::new(&self.network.weights))?;
-        let begun = run.path().join("begun.safetensors");
-        dozen::nn::write_tensors(&begun, &own)?;
-        let network = load_weights(network, &begun)?;
-        let _ = std::fs::remove_file(begun);
-        Ok(network)
+        with_tensors(network, own).map_err(Failure::Request)
     }
 }
 
@@ -334,7 +330,7 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
     device.seed(context.seed());
     let detector = Detector::new(&model, &device.clone().autodiff());
     let run = training.run_folder(context, resumed)?;
-    let detector = arguments.begun(detector, &run)?;
+    let detector = arguments.begun(detector)?;
     let parameters = parameters(&detector);
     let data = match network.weights.as_str() {
         "none" => Vec::new(),

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use clap::Args;
 use dozen::data::{Fingerprint, split_rows};
-use dozen::nn::{RunFolder, load_weights};
+use dozen::nn::{RunFolder, with_tensors};
 use dozen::report::{LinePlot, PictureGrid, Report, Table};
 use dozen::vision::efficientnet::{
     Config, EfficientNet, Evaluation, Model, Numerics, Scaling, Settings, Source, TrainRequest,
@@ -217,7 +217,7 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
         None => network,
         Some(source) => {
             data.push(Fingerprint::of(&source.path.display().to_string())?);
-            begun(network, source, &run)?
+            begun(network, source)?
         }
     };
     let config = Config {
@@ -288,13 +288,9 @@ fn balance(pictures: &Labelled) -> Vec<f32> {
 }
 
 /// A network with the weights of a file, but for a classifier of other classes.
-fn begun(network: EfficientNet, source: Source, run: &RunFolder) -> Result<EfficientNet, Failure> {
+fn begun(network: EfficientNet, source: Source) -> Result<EfficientNet, Failure> {
     let own = import_features(&network, source.tensors, source.naming)?;
-    let begun = run.path().join("begun.safetensors");
-    dozen::nn::write_tensors(&begun, &own)?;
-    let network = load_weights(network, &begun)?;
-    let _ = std::fs::remove_file(begun);
-    Ok(network)
+    with_tensors(network, own).map_err(Failure::Request)
 }
 
 /// The page about a training.
