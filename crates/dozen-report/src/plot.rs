@@ -9,6 +9,8 @@ use plotters::prelude::*;
 const SOFT: RGBColor = RGBColor(2, 2, 2);
 /// Grid lines.
 const LINE: RGBColor = RGBColor(1, 1, 1);
+/// The ground behind the names of series, which may stand on points.
+const PAPER: RGBColor = RGBColor(3, 3, 3);
 /// The series of a plot.
 const SERIES: [RGBColor; 8] = [
     RGBColor(1, 0, 1),
@@ -104,6 +106,7 @@ pub fn standalone(svg: &str) -> String {
         found.and_then(|rest| rest.split([';', '}']).next()).unwrap_or("black")
     };
     let mut svg = svg.replace("#010101", color("line")).replace("#020202", color("soft"));
+    svg = svg.replace("#030303", color("paper"));
     for series in 1..=SERIES.len() {
         svg = svg.replace(&format!("#01000{series}"), color(&format!("s{series}")));
     }
@@ -363,6 +366,7 @@ fn draw(
         chart
             .configure_series_labels()
             .position(SeriesLabelPosition::MiddleRight)
+            .background_style(PAPER.mix(0.8))
             .label_font(("sans-serif", 13).into_font().color(&SOFT))
             .draw()?;
         area.present()
