@@ -199,3 +199,29 @@ fn noise_that_is_learnt_makes_the_bound_tighter() {
         drawn["values"].as_array().unwrap().iter().all(|row| (cell(row) - cell(row).round()).abs() < 1e-4)
     );
 }
+
+#[test]
+fn batches_are_shared_out_to_devices() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path();
+    json(path, "make two-moons -n 600 --out moons.csv");
+    let train = |flags: &str, out: &str| {
+        let line = format!(
+            "flow train moons.csv --columns x,y --hidden 16 --epochs 3 --rate 0.01 {flags} --out {out}"
+        );
+        number(&json(path, &line), "valid_log_prob_nats_per_row")
+    };
+    let whole = train("", "one");
+    for (number, flags) in ["--devices cpu,cpu", "--devices cpu,cpu,cpu --threads 1"].into_iter().enumerate()
+    {
+        let shared = train(flags, &format!("shared{number}"));
+        assert!((shared - whole).abs() < 1e-3, "{shared} {whole}");
+    }
+    let told = refused(path, "vae train moons.csv --columns x,y --devices cpu,cpu --out v");
+    assert!(told.contains("batches of flow, autoregressive and efficientnet can be shared out"), "{told}");
+    let told = refused(path, "flow train moons.csv --columns x,y --devices cpu,wgpu --out f");
+    assert!(told.contains("wgpu"), "{told}");
+    let told =
+        refused(path, "flow train moons.csv --columns x,y --preset rectified --devices cpu,cpu --out f");
+    assert!(told.contains("draws random numbers"), "{told}");
+}
