@@ -1,11 +1,16 @@
 //! What holds of every detector: branches that see alike are the network without branches, one branch is the network of its dilation, and images without boxes or with boxes of no size do no harm.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use dozen_nn::{Error, Optimizer, OptimizerConfig, Trained, load_weights, save_weights};
+use dozen_nn::{
+    Error, ModelFolder, Optimizer, OptimizerConfig, RunFolder, Trained, load_weights, named_tensors,
+    save_weights, with_tensors, write_tensors,
+};
 use dozen_vision::detector::{
     Backbone, BoxesConfig, Branches, Detector, DetectorConfig, Examples, Head, Learning, Look, Neck,
-    ResNetConfig, Sides, Truths, VotePooling, parameters,
+    ResNetConfig, Sides, Truths, VotePooling, import_backbone, numerics_of, parameters,
 };
+use dozen_vision::efficientnet::{self, EfficientNet, Naming, Numerics, Scaling, VariantConfig, export};
+use dozen_vision::picture::Preprocessing;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -165,4 +170,55 @@ fn configurations_that_do_not_hold_together_are_refused() {
     refused(DetectorConfig { branches: Some(short), ..whole() }, "a range of sides for each branch");
     let beyond = Branches { only: Some(2), ..branches(&[1, 2]) };
     refused(DetectorConfig { branches: Some(beyond), ..whole() }, "one of those");
+}
+
+#[test]
+fn an_efficientnet_that_tells_classes_becomes_a_backbone() {
+    let device = Device::flex();
+    let variant = VariantConfig {
+        scaling: Scaling { width: 0.2, depth: 0.2, resolution: 64, dropout: 0.0 },
+        numerics: Numerics::Tf,
+        classes: 1,
+        stem_stride: 2,
+        drop_path: 0.0,
+    };
+    let classifier = EfficientNet::new(&VariantConfig { classes: 7, ..variant }, &device);
+    let folder = tempfile::tempdir().unwrap();
+    let of_timm = folder.path().join("weights.safetensors");
+    write_tensors(&of_timm, &export(&classifier, Naming::Timm)).unwrap();
+    let run = RunFolder::begin(&folder.path().join("m")).unwrap();
+    let saved = efficientnet::Config {
+        model: VariantConfig { classes: 7, ..variant },
+        classes: (0..7).map(|class| class.to_string()).collect(),
+        preprocessing: Preprocessing::imagenet(64),
+        augmentation: None,
+        training: None,
+        data: Vec::new(),
+    };
+    ModelFolder::write_config(&run, efficientnet::FAMILY, &saved).unwrap();
+    save_weights(&classifier, &run.path().join("model.safetensors")).unwrap();
+    let model = run.finish().unwrap();
+    assert_eq!(numerics_of(&model).unwrap(), Numerics::Tf);
+    let with = DetectorConfig {
+        backbone: Backbone::Efficientnet(variant),
+        neck: Neck::Fpn,
+        scales: vec![8.0, 16.0, 32.0, 64.0, 128.0],
+        ..config(LINEAR, BoxesConfig::TORCHVISION, None)
+    };
+    let expected = named_tensors(&classifier);
+    for weights in [&of_timm, &model] {
+        let detector = Detector::new(&with, &device);
+        let own = import_backbone(&detector, weights).unwrap();
+        let detector = with_tensors(detector, own).unwrap();
+        for (path, value) in named_tensors(detector.efficientnet.as_ref().unwrap()) {
+            let theirs = expected.iter().find(|(name, _)| *name == path).unwrap();
+            assert!(path.starts_with("classifier") || theirs.1 == value, "{path}");
+        }
+    }
+    let wider = VariantConfig { scaling: Scaling { width: 0.5, ..variant.scaling }, ..variant };
+    let other = Detector::new(&DetectorConfig { backbone: Backbone::Efficientnet(wider), ..with }, &device);
+    for weights in [&of_timm, &model] {
+        let told = import_backbone(&other, weights).unwrap_err().to_string();
+        assert!(told.contains("is needed"), "{told}");
+    }
 }

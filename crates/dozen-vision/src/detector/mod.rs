@@ -32,7 +32,7 @@ pub use evaluate::{Evaluation, evaluate};
 pub use input::{Input, Seen, batch};
 pub use learner::{Settings, TrainRequest, train_model};
 pub use model::{Config, Model, Scale};
-pub use names::{import_backbone, import_torchvision, parameters};
+pub use names::{import_backbone, import_torchvision, numerics_of, parameters};
 pub use network::{Detector, Found, Learning, Look, Losses, suppressed};
 pub use proposals::ProposalHead;
 pub use pyramid::Pyramid;

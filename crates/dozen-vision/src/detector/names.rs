@@ -7,6 +7,7 @@ use burn::tensor::TensorData;
 use dozen_nn::{Error, ModelFolder, named_tensors, read_tensors};
 
 use super::{Backbone, BoxesConfig, Detector, DetectorConfig, Head, Neck, ResNetConfig};
+use crate::efficientnet::{self, Numerics, Source, import_features};
 use crate::weights::{Tensors, read_weights};
 
 /// How many numbers a detector learns.
@@ -90,35 +91,86 @@ fn refused(path: &Path, problems: &[String]) -> Error {
     Error::Request(format!("`{}` does not fit: {shown}{more}", path.display()))
 }
 
-/// A detector's tensors, those of its ResNet from a file of weights with the names of torchvision or timm, whose classifier is left, or from another detector's model folder.
+/// A detector's tensors, those of its backbone from elsewhere: of a ResNet from a file with the names of torchvision or timm, of
+/// an EfficientNet from a file with those of timm, torchvision or Keras, or the model folder of `dozen efficientnet`; of
+/// either from another detector's model folder. Classifiers are left.
 ///
 /// # Errors
-/// When the file has no such weights, or they are of another ResNet; each tensor is listed, none is guessed.
+/// When there are no such weights, or they are of another backbone; each tensor is listed, none is guessed.
 pub fn import_backbone(network: &Detector, path: &Path) -> Result<Vec<(String, TensorData)>, Error> {
-    if network.resnet.is_none() {
-        return Err(Error::Request("--weights are those of a ResNet, and the backbone is none".into()));
-    }
-    let of_model = path.is_dir();
-    let tensors =
-        if of_model { read_tensors(&ModelFolder::open(path)?.weights())? } else { read_weights(path)? };
+    let folder = if path.is_dir() { Some(ModelFolder::open(path)?) } else { None };
+    let of_classifier = folder.as_ref().is_some_and(|folder| folder.family() == efficientnet::FAMILY);
+    let (tensors, names): (Tensors, NameOf) = match (&network.efficientnet, folder) {
+        (Some(backbone), None) => {
+            let source = Source::open(&path.display().to_string())?;
+            let own = import_features(backbone, source.tensors, source.naming)?;
+            (own.into_iter().collect(), within_efficientnet)
+        }
+        (Some(_), Some(folder)) if of_classifier => (read_tensors(&folder.weights())?, within_efficientnet),
+        (None, None) => (read_weights(path)?, |path| foreign(path).filter(|_| path.starts_with("resnet."))),
+        (_, Some(folder)) => (read_tensors(&folder.weights())?, of_backbone),
+    };
     let mut problems = Vec::new();
     let mut all = Vec::new();
     for (path, own) in named_tensors(network) {
-        let known = if of_model { Some(path.clone()) } else { foreign(&path) };
-        let name = known.filter(|_| path.starts_with("resnet."));
-        let Some(name) = name else {
+        // A classifier's own layer has the shape of its classes, and is not used.
+        let Some(name) = names(&path).filter(|name| !name.starts_with("classifier")) else {
             all.push((path, own));
             continue;
         };
         // As they stand, or as the backbone of a detector.
         let theirs = tensors.get(&name).or_else(|| tensors.get(&format!("backbone.body.{name}")));
-        match theirs.map(|theirs| fitted(&name, &own, theirs)) {
+        let ours = name == path || of_classifier || network.efficientnet.is_some();
+        let fit =
+            |theirs: &TensorData| if ours { same(&name, &own, theirs) } else { fitted(&name, &own, theirs) };
+        match theirs.map(fit) {
             None => problems.push(format!("`{name}` is missing")),
             Some(Err(problem)) => problems.push(problem),
             Some(Ok(data)) => all.push((path, data)),
         }
     }
     if problems.is_empty() { Ok(all) } else { Err(refused(path, &problems)) }
+}
+
+/// The numerics that the weights of an EfficientNet were trained with.
+///
+/// # Errors
+/// When there are no such weights.
+pub fn numerics_of(path: &Path) -> Result<Numerics, Error> {
+    if !path.is_dir() {
+        return Ok(Source::open(&path.display().to_string())?.numerics);
+    }
+    let folder = ModelFolder::open(path)?;
+    if folder.family() == efficientnet::FAMILY {
+        return Ok(folder.config_of::<efficientnet::Config>(efficientnet::FAMILY)?.model.numerics);
+    }
+    match folder.config_of::<super::Config>(super::FAMILY)?.model.backbone {
+        Backbone::Efficientnet(variant) => Ok(variant.numerics),
+        Backbone::Resnet(_) => {
+            Err(Error::Request(format!("the detector in `{}` has a ResNet", path.display())))
+        }
+    }
+}
+
+/// The name elsewhere of a tensor of the backbone; none of others.
+type NameOf = fn(&str) -> Option<String>;
+
+fn of_backbone(path: &str) -> Option<String> {
+    let is_backbone = path.starts_with("resnet.") || path.starts_with("efficientnet.");
+    is_backbone.then(|| path.to_owned())
+}
+
+/// The path in an EfficientNet by itself.
+fn within_efficientnet(path: &str) -> Option<String> {
+    path.strip_prefix("efficientnet.").map(str::to_owned)
+}
+
+/// A tensor for ours of this shape, as it stands.
+fn same(name: &str, own: &TensorData, theirs: &TensorData) -> Result<TensorData, String> {
+    if own.shape() == theirs.shape() {
+        return Ok(theirs.clone());
+    }
+    Err(format!("`{name}` is {:?} where {:?} is needed", theirs.shape().to_vec(), own.shape().to_vec()))
 }
 
 /// torchvision's Faster R-CNN with a pyramid on a ResNet: its configuration, with its tensors under our paths.

@@ -10,8 +10,8 @@ use dozen::nn::{ModelFolder, RunFolder, with_tensors};
 use dozen::vision::detection::Pictured;
 use dozen::vision::detector::{
     Backbone, BoxesConfig, Branches, Config, Detector, DetectorConfig, Examples, Head, Input, Neck,
-    ResNetConfig, Settings, Sides, TrainRequest, VotePooling, evaluate, import_backbone, parameters,
-    train_model,
+    ResNetConfig, Settings, Sides, TrainRequest, VotePooling, evaluate, import_backbone, numerics_of,
+    parameters, train_model,
 };
 use dozen::vision::efficientnet::{Numerics, Scaling, VariantConfig};
 use serde_json::json;
@@ -59,7 +59,8 @@ struct Network {
     /// One map of stride 16, or a pyramid
     #[arg(long, value_enum, default_value_t = NeckFlag::C4, value_name = "NECK")]
     neck: NeckFlag,
-    /// Weights of a ResNet to begin at: a file with the names of torchvision or timm, the model folder of another detector, or none
+    /// Weights of the backbone to begin at: a file with the names of torchvision or timm, the model folder of another detector
+    /// or of dozen efficientnet, or none
     #[arg(long, default_value = "none", value_name = "FILE|DIR|none")]
     weights: String,
     /// What tells categories, for faster-rcnn and tridentnet: two linear layers, or the backbone's last stage on each proposal as in the papers, which takes many times as long
@@ -203,7 +204,10 @@ impl Network {
         let scaling = Scaling::of_variant(variant.parse().map_err(|_| unknown())?)?;
         Ok(Backbone::Efficientnet(VariantConfig {
             scaling,
-            numerics: Numerics::Timm,
+            numerics: match self.weights.as_str() {
+                "none" => Numerics::Timm,
+                weights => numerics_of(Path::new(weights))?,
+            },
             classes: 1,
             stem_stride: 2,
             drop_path: 0.0,
