@@ -147,9 +147,9 @@ impl Rounds<'_> {
         self.keep(
             &least,
             &format!(
-                "SELECT c, e['o'] AS o, e['w'] AS w, e['u'] AS u, e['v'] AS v FROM (\
-                 SELECT c, min(named_struct('w', w, 'u', u, 'v', v, 'o', o)) AS e FROM (\
-                 SELECT a AS c, b AS o, w, u, v FROM {edges} UNION ALL SELECT b, a, w, u, v FROM {edges}) GROUP BY c)"
+                "SELECT c, o, w, u, v FROM (\
+                 SELECT c, o, w, u, v, row_number() OVER (PARTITION BY c ORDER BY w, u, v) AS n FROM (\
+                 SELECT a AS c, b AS o, w, u, v FROM {edges} UNION ALL SELECT b, a, w, u, v FROM {edges})) WHERE n = 1"
             ),
         )
         .await?;
@@ -194,10 +194,10 @@ impl Rounds<'_> {
             .keep(
                 &format!("edges{}", round + 1),
                 &format!(
-                    "SELECT a, b, e['w'] AS w, e['u'] AS u, e['v'] AS v FROM (\
-                     SELECT least(x.r, y.r) AS a, greatest(x.r, y.r) AS b, min(named_struct('w', w, 'u', u, 'v', v)) AS e \
-                     FROM {edges} JOIN roots x ON x.c = a JOIN roots y ON y.c = b WHERE x.r <> y.r \
-                     GROUP BY least(x.r, y.r), greatest(x.r, y.r))"
+                    "SELECT a, b, w, u, v FROM (\
+                     SELECT a, b, w, u, v, row_number() OVER (PARTITION BY a, b ORDER BY w, u, v) AS n FROM (\
+                     SELECT least(x.r, y.r) AS a, greatest(x.r, y.r) AS b, w, u, v \
+                     FROM {edges} JOIN roots x ON x.c = a JOIN roots y ON y.c = b WHERE x.r <> y.r)) WHERE n = 1"
                 ),
             )
             .await?;
