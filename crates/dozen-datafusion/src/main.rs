@@ -1,6 +1,7 @@
 //! `dozen sql`: dozen's functions in queries, on this machine or on a cluster.
 
 mod command;
+mod tables;
 
 use std::io::Write;
 use std::process::ExitCode;
