@@ -376,6 +376,8 @@ async fn run_forest(arguments: ForestArguments) -> Ended {
 
 async fn run_executor(arguments: ExecutorArguments) -> Ended {
     let ExecutorArguments { scheduler, host, port, control_port, tasks, memory, work, models } = arguments;
+    // A folder that was named may hold other things, and stays.
+    let own = work.is_none();
     let work = work.unwrap_or_else(|| std::env::temp_dir().join(format!("dozen-sql-{}", std::process::id())));
     std::fs::create_dir_all(&work).map_err(|error| format!("cannot write `{}`: {error}", work.display()))?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -389,6 +391,8 @@ async fn run_executor(arguments: ExecutorArguments) -> Ended {
         work: work.clone(),
     };
     let ended = executor(described, Arc::new(Models::new(models))).await.map_err(sentence);
-    let _ = std::fs::remove_dir_all(work);
+    if own {
+        let _ = std::fs::remove_dir_all(work);
+    }
     ended
 }

@@ -23,12 +23,11 @@ pub async fn write_parquet(frame: DataFrame, path: &Path) -> Result<u64, Error> 
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     let mut writer = ArrowWriter::try_new(file, schema, Some(properties))?;
     let mut rows = 0;
-    let mut stream = frame.execute_stream().await?;
-    while let Some(batch) = stream.next().await {
-        let batch = batch?;
+    each_batch(frame, |batch| {
         rows += batch.num_rows() as u64;
-        writer.write(&batch)?;
-    }
+        Ok(writer.write(batch)?)
+    })
+    .await?;
     writer.close()?;
     Ok(rows)
 }

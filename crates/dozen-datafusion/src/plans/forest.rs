@@ -76,8 +76,9 @@ pub async fn spanning_forest(
     let mut chosen: Vec<String> = Vec::new();
     let mut round = 0;
     while edges > 0 {
-        chosen.push(rounds.join_components(round).await?);
-        edges = rounds.contract(round).await?;
+        let joined = rounds.join_components(round).await?;
+        edges = rounds.contract(round, &joined.roots).await?;
+        chosen.push(joined.chosen);
         round += 1;
     }
     let all: Vec<String> =
@@ -123,6 +124,14 @@ async fn count(context: &SessionContext, query: &str) -> Result<i64, Error> {
     Ok(one_row(context, query).await?.column(0).as_primitive::<Int64Type>().value(0))
 }
 
+/// What a round gives: the names of two tables.
+struct Joined {
+    /// The edges that were taken: `w`, `u`, `v`.
+    chosen: String,
+    /// The root `r` of each component `c`.
+    roots: String,
+}
+
 /// The tables between the rounds, each in a file of `work`.
 struct Rounds<'a> {
     context: &'a SessionContext,
@@ -140,9 +149,8 @@ impl Rounds<'_> {
         Ok(rows)
     }
 
-    /// Each component's least edge and the component at its other end; then the root that each component hangs from. Gives
-    /// the name of the table of chosen edges.
-    async fn join_components(&self, round: usize) -> Result<String, Error> {
+    /// Each component's least edge and the component at its other end; then the root that each component hangs from.
+    async fn join_components(&self, round: usize) -> Result<Joined, Error> {
         let (edges, least) = (format!("edges{round}"), format!("least{round}"));
         self.keep(
             &least,
@@ -179,16 +187,14 @@ impl Rounds<'_> {
             self.forget(&roots)?;
             roots = next;
         }
-        self.keep("roots", &format!("SELECT c, r FROM {roots}")).await?;
-        self.forget(&roots)?;
         let chosen = format!("chosen{round}");
         self.keep(&chosen, &format!("SELECT DISTINCT w, u, v FROM {least}")).await?;
         self.forget(&least)?;
-        Ok(chosen)
+        Ok(Joined { chosen, roots })
     }
 
     /// The edges between the new components, the least of each two; gives their number.
-    async fn contract(&self, round: usize) -> Result<u64, Error> {
+    async fn contract(&self, round: usize, roots: &str) -> Result<u64, Error> {
         let edges = format!("edges{round}");
         let left = self
             .keep(
@@ -197,10 +203,11 @@ impl Rounds<'_> {
                     "SELECT a, b, w, u, v FROM (\
                      SELECT a, b, w, u, v, row_number() OVER (PARTITION BY a, b ORDER BY w, u, v) AS n FROM (\
                      SELECT least(x.r, y.r) AS a, greatest(x.r, y.r) AS b, w, u, v \
-                     FROM {edges} JOIN roots x ON x.c = a JOIN roots y ON y.c = b WHERE x.r <> y.r)) WHERE n = 1"
+                     FROM {edges} JOIN {roots} x ON x.c = a JOIN {roots} y ON y.c = b WHERE x.r <> y.r)) WHERE n = 1"
                 ),
             )
             .await?;
+        self.forget(roots)?;
         if round > 0 {
             self.forget(&edges)?;
         }
@@ -218,7 +225,6 @@ impl Rounds<'_> {
     fn clean(&self, rounds: usize) -> Result<(), Error> {
         self.forget("edges0")?;
         if rounds > 0 {
-            self.forget("roots")?;
             self.forget(&format!("edges{rounds}"))?;
         }
         (0..rounds).try_for_each(|round| self.forget(&format!("chosen{round}")))
