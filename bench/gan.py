@@ -24,6 +24,7 @@ from results import machine, rewrite
 
 DOZEN, DATA = sys.argv[1], pathlib.Path(sys.argv[2])
 BATCH = 32
+WORK = pathlib.Path(os.environ.get("DOZEN_BENCH_WORK", pathlib.Path.home() / ".cache/dozen-bench/gan"))
 
 
 def dozen(*arguments, threads=2):
@@ -168,18 +169,25 @@ GAMES = [
     ("gaussian-ring", "Wasserstein, gradient penalty 0.1", PENALTY, 40_000),
     ("gaussian-ring", "hinge, spectral norm", ["--loss", "hinge", "--rate", 0.004, *HELD], 40_000),
     ("gaussian-ring", "minimax", MINIMAX, 4000),
-    ("gaussian-grid", "Wasserstein, gradient penalty 0.1", PENALTY, 40_000),
-    ("gaussian-grid", "hinge, spectral norm, slopes to 30", ["--loss", "hinge", "--slope", 30, "--rate", 0.002, *HELD], 40_000),
+    ("gaussian-grid", "Wasserstein, gradient penalty 0.1", PENALTY, 80_000),
+    ("gaussian-grid", "hinge, spectral norm, slopes to 30", ["--loss", "hinge", "--slope", 30, "--rate", 0.002, *HELD], 80_000),
     ("gaussian-grid", "minimax", MINIMAX, 4000),
 ]
 
 
 def modes_of(folder, kind, flags, steps, seed):
-    """One game of one seed, on one thread."""
+    """One game of one seed, on one thread; what was found is kept in WORK, so that a cut-off loses one run."""
     model = folder / f"{kind}-{steps}-{flags[1]}-{seed}"
+    kept = WORK / f"{model.name}.json"
+    if kept.is_file():
+        return json.loads(kept.read_text())
     dozen("gan", "train", folder / f"{kind}.csv", *flags, "--noise", 2, "--hidden", "128,128,128,128,128", "--critic-hidden", "128,128,128", "--batch-size", 256, "--ema", 0.999,
           "--iterations", steps, "--look-every", steps // 5, "--seed", seed, "--out", model, threads=1)
-    return dozen("gan", "eval", model, folder / f"{kind}-held.csv", "--rows", 2500, "--seed", seed, threads=1)
+    found = dozen("gan", "eval", model, folder / f"{kind}-held.csv", "--rows", 2500, "--seed", seed, threads=1)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(found))
+    print(kept.name, found["modes_found"], found["high_quality"], flush=True)
+    return found
 
 
 def modes(folder):

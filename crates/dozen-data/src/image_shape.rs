@@ -19,9 +19,9 @@ pub struct ImageShape {
 }
 
 impl ImageShape {
-    /// Values of an image.
+    /// Values of an image; the most there are, where a shape is larger than that.
     pub fn size(self) -> usize {
-        self.channels * self.height * self.width
+        self.channels.saturating_mul(self.height).saturating_mul(self.width)
     }
 
     /// Of squares of two by two pixels taken for four channels; `None` where a side is odd.

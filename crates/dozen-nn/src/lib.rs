@@ -51,7 +51,7 @@ pub use error::Error;
 pub use interrupt::{install_interrupt_handler, interrupt_requested, request_interrupt};
 pub use layers::PrefixLinear;
 pub use learner::{Learner, StepContext, Terms};
-pub use model_folder::{FORMAT_VERSION, ModelFolder, WrittenBy};
+pub use model_folder::{FORMAT_VERSION, ModelFolder, WrittenBy, dense_weights};
 pub use optimizer::{Optimizer, OptimizerConfig};
 pub use progress::Progress;
 pub use run_folder::RunFolder;

@@ -118,9 +118,37 @@ impl ModelFolder {
             .map_err(|e| Error::folder(&self.path.join("config.json"), format!("cannot be understood: {e}")))
     }
 
+    /// Checks that the files of weights can hold as many numbers as the configuration says at the least, so that sizes which belong to no file are
+    /// refused before memory is asked for.
+    ///
+    /// # Errors
+    /// When they are too short for that, at two bytes for a number.
+    pub fn holds(&self, numbers: f64) -> Result<(), Error> {
+        let failed = |source| Error::io("read", &self.path, source);
+        let mut bytes = 0;
+        for entry in std::fs::read_dir(&self.path).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.path().extension().is_some_and(|ending| ending == "safetensors") {
+                bytes += std::fs::metadata(entry.path()).map_err(failed)?.len();
+            }
+        }
+        if 2.0 * numbers <= bytes as f64 {
+            return Ok(());
+        }
+        let problem = format!(
+            "says of networks of at least {numbers:.0} numbers, but the weights beside it have {bytes} bytes; they belong to different models"
+        );
+        Err(Error::folder(&self.path.join("config.json"), problem))
+    }
+
     /// Writes the `config.json` of a run.
     pub fn write_config<C: Serialize>(run: &RunFolder, family: &str, config: &C) -> Result<(), Error> {
         let envelope = Envelope { format: FORMAT_VERSION, family, config, written_by: WrittenBy::default() };
         run.write_json("config.json", &envelope)
     }
+}
+
+/// How many weights there are between layers of these sizes, one after the other: in floating point, where nothing overflows.
+pub fn dense_weights(sizes: &[usize]) -> f64 {
+    sizes.windows(2).map(|pair| pair[0] as f64 * pair[1] as f64).sum()
 }

@@ -2,8 +2,10 @@
 
 use dozen_data::Fingerprint;
 use dozen_kernels::Cell;
-use dozen_nn::{Error, OptimizerConfig, TrainConfig};
+use dozen_nn::{Error, OptimizerConfig, TrainConfig, dense_weights};
 use serde::{Deserialize, Serialize};
+
+use crate::network::Sizes;
 
 /// The recurrence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +81,7 @@ pub struct NetworkConfig {
 impl NetworkConfig {
     /// Values of a step that a layer hands on.
     pub fn features(&self) -> usize {
-        self.state_width() * self.directions()
+        self.state_width().saturating_mul(self.directions())
     }
 
     /// The width of the hidden state between steps.
@@ -90,6 +92,16 @@ impl NetworkConfig {
     /// 2 if the layers go both ways, else 1.
     pub fn directions(&self) -> usize {
         1 + usize::from(self.bidirectional)
+    }
+
+    /// At most as many numbers as such a network of inputs and outputs of these sizes has.
+    pub(crate) fn least_parameters(&self, sizes: Sizes) -> f64 {
+        let gates = dense_weights(&[self.cell.cell().gates(), self.hidden]);
+        let below = if self.embedding > 0 { self.embedding } else { sizes.inputs };
+        let recurrent = self.state_width() as f64 * gates;
+        let layers = self.layers as f64 * self.directions() as f64 * recurrent;
+        let head = if self.tied { 0.0 } else { dense_weights(&[self.state_width(), sizes.outputs]) };
+        dense_weights(&[sizes.inputs, self.embedding]) + below as f64 * gates + layers + head
     }
 
     /// Checks what the types cannot.

@@ -1,8 +1,10 @@
 //! What an autoregressive model is made of.
 
 use dozen_data::{Fingerprint, Schema};
-use dozen_nn::{Error, OptimizerConfig, TrainConfig};
+use dozen_nn::{Error, OptimizerConfig, TrainConfig, dense_weights};
 use serde::{Deserialize, Serialize};
+
+use super::layout::Layout;
 
 /// The shape of the conditionals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +58,27 @@ pub struct ModelConfig {
     pub members: usize,
 }
 
+/// Each order has masks of its own in memory.
+const MOST_ORDERS: usize = 1024;
+const MOST_MIXTURES: usize = 1024;
+
 impl ModelConfig {
+    /// At most as many numbers as such a model of this layout has.
+    pub(super) fn least_parameters(&self, layout: &Layout) -> f64 {
+        let ends: [usize; 2] = [layout.input_sizes().iter().sum(), layout.output_sizes().iter().sum()];
+        let one = match self.architecture {
+            Architecture::Fvsbn => dense_weights(&ends),
+            // Each column has units of its own, which see the inputs and make the column's outputs.
+            Architecture::Mlp => {
+                self.hidden[0] as f64 * (dense_weights(&[ends[0], layout.len()]) + ends[1] as f64)
+            }
+            Architecture::Nade | Architecture::Made | Architecture::Eonade => {
+                dense_weights(&[&ends[..1], &self.hidden[..], &ends[1..]].concat())
+            }
+        };
+        self.members as f64 * one
+    }
+
     /// Checks what the types cannot.
     pub fn validate(&self) -> Result<(), Error> {
         let refuse = |problem: String| Err(Error::Request(problem));
@@ -77,6 +99,11 @@ impl ModelConfig {
         }
         if !(0.0..1.0).contains(&self.dropout) {
             return refuse(format!("--dropout must lie in [0, 1), not {}", self.dropout));
+        }
+        if self.orders > MOST_ORDERS || self.mixtures > MOST_MIXTURES {
+            return refuse(format!(
+                "--orders is at most {MOST_ORDERS}, and --mixtures at most {MOST_MIXTURES}"
+            ));
         }
         if self.mixtures == 0 || self.orders == 0 || self.members == 0 {
             return refuse("--mixtures, --orders and --members must be at least 1".into());
@@ -108,4 +135,17 @@ pub struct Config {
     pub ema: Option<f64>,
     /// The files that it was trained on.
     pub data: Vec<Fingerprint>,
+}
+
+impl Config {
+    /// Checks what the types cannot, before anything of the sizes that it names is made.
+    pub(super) fn validate(&self) -> Result<(), Error> {
+        self.model.validate()?;
+        let mut order = self.order.clone();
+        order.sort_unstable();
+        if order.is_empty() || !order.iter().copied().eq(0..self.columns.columns.len()) {
+            return Err(Error::Request("the order of the columns does not name each of them once".into()));
+        }
+        Ok(())
+    }
 }

@@ -1,8 +1,10 @@
 //! What a flow is made of.
 
 use dozen_data::{Fingerprint, ImageShape, Schema};
-use dozen_nn::{Error, OptimizerConfig, TrainConfig};
+use dozen_nn::{Error, OptimizerConfig, TrainConfig, dense_weights};
 use serde::{Deserialize, Serialize};
+
+use super::transform::Bijection;
 
 /// A function of one value with parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -139,6 +141,40 @@ pub enum TransformConfig {
     },
 }
 
+impl TransformConfig {
+    /// Of the images, where it is a step for images.
+    fn shape(&self) -> Option<ImageShape> {
+        match self {
+            Self::Squeeze { shape }
+            | Self::ImageActnorm { shape }
+            | Self::ImageLinear { shape }
+            | Self::ImageCoupling { shape, .. } => Some(*shape),
+            _ => None,
+        }
+    }
+
+    /// At most as many numbers as such a step of so many columns has.
+    fn least_parameters(&self, columns: usize) -> f64 {
+        let dense =
+            |ends: [usize; 2], hidden: &[usize]| dense_weights(&[&ends[..1], hidden, &ends[1..]].concat());
+        let each = |bijection: &BijectionConfig| Bijection::from(*bijection).parameters();
+        match self {
+            Self::Autoregressive { bijection, hidden, .. } => {
+                dense([columns, columns.saturating_mul(each(bijection))], hidden)
+            }
+            Self::Coupling { bijection, hidden, .. } => {
+                let half = columns / 2;
+                dense([half, half.saturating_mul(each(bijection))], hidden)
+            }
+            Self::Rectified { hidden, .. } | Self::Continuous { hidden, .. } => dense([columns; 2], hidden),
+            Self::Linear => dense_weights(&[columns, columns]),
+            Self::ImageLinear { shape } => dense_weights(&[shape.channels; 2]),
+            Self::ImageCoupling { hidden, .. } => dense_weights(&[*hidden; 2]),
+            _ => 0.0,
+        }
+    }
+}
+
 /// How a velocity is followed from one end of time to the other.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "snake_case")]
@@ -165,10 +201,15 @@ pub enum Solver {
     },
 }
 
+/// Steps of a solver; more end on no machine.
+const MOST_STEPS: usize = 1_000_000;
+
 impl Solver {
     fn has_sense(self) -> bool {
         match self {
-            Self::Euler { steps } | Self::Midpoint { steps } | Self::Rk4 { steps } => steps > 0,
+            Self::Euler { steps } | Self::Midpoint { steps } | Self::Rk4 { steps } => {
+                (1..=MOST_STEPS).contains(&steps)
+            }
             Self::Adaptive { tolerance } => tolerance > 0.0,
         }
     }
@@ -359,6 +400,13 @@ impl FlowConfig {
         Self { transforms, base: BaseConfig::Gaussian }
     }
 
+    /// At most as many numbers as such a flow of so many columns has.
+    pub(super) fn least_parameters(&self, columns: usize) -> f64 {
+        let base = if let BaseConfig::Mixture { parts } = self.base { parts } else { 0 };
+        let transforms = self.transforms.iter().map(|transform| transform.least_parameters(columns));
+        transforms.sum::<f64>() + dense_weights(&[base, columns])
+    }
+
     /// Checks what the types cannot.
     pub fn validate(&self, columns: usize) -> Result<(), Error> {
         let refuse = |problem: String| Err(Error::Request(problem));
@@ -366,6 +414,11 @@ impl FlowConfig {
             return refuse("a flow needs at least one transform; give --steps 1 or more".into());
         }
         let alone = self.transforms.len() == 1;
+        if let Some(shape) =
+            self.transforms.iter().filter_map(TransformConfig::shape).find(|shape| shape.size() > columns)
+        {
+            return refuse(format!("an image of {shape} does not fit into rows of {columns} columns"));
+        }
         for transform in &self.transforms {
             let (bijection, hidden) = match transform {
                 TransformConfig::Autoregressive { bijection, hidden, inverse, .. } => {

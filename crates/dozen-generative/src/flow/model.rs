@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use dozen_data::{Kind, Matrix, Schema, Table};
-use dozen_nn::{Error, ModelFolder, load_weights};
+use dozen_nn::{Error, ModelFolder, dense_weights, load_weights};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rayon::prelude::*;
@@ -46,6 +46,14 @@ impl Config {
     }
 
     /// Inputs of the condition.
+    /// At most as many numbers as its flow has.
+    fn least_parameters(&self) -> f64 {
+        let whole = self.whole.iter().filter(|whole| **whole).count();
+        let of_noise = |hidden: &Vec<usize>| dense_weights(&[&[whole], &hidden[..], &[whole]].concat());
+        self.model.least_parameters(self.columns.columns.len())
+            + self.variational.as_ref().map_or(0.0, of_noise)
+    }
+
     pub(crate) fn context_width(&self) -> usize {
         context_layout(&self.condition).input_sizes().iter().sum()
     }
@@ -89,6 +97,8 @@ impl Model {
     pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
         let folder = ModelFolder::open(folder)?;
         let config: Config = folder.config_of(FAMILY)?;
+        config.model.validate(config.columns.columns.len())?;
+        folder.holds(config.least_parameters())?;
         let flow = fresh(&config, device);
         let flow = load_weights(flow, &folder.weights())?;
         Ok(Self::new(config, flow, device))

@@ -76,6 +76,31 @@ impl Columns {
         Self { blocks }
     }
 
+    /// Whether rows of this schema can be laid out so: a saved layout need not be of the columns beside it.
+    pub(super) fn fits(&self, schema: &Schema) -> bool {
+        let mut rest = schema.columns.as_slice();
+        for block in &self.blocks {
+            let own = block.sizes()[0];
+            if own > rest.len() {
+                return false;
+            }
+            let fits = match (block, &rest[0].kind) {
+                (Block::Levels { levels }, Kind::Categorical { levels: texts }) => *levels == texts.len(),
+                (Block::Levels { levels }, Kind::Binary) => *levels == 2,
+                (Block::Levels { .. }, Kind::Real { .. }) => false,
+                (Block::Modes { means, deviations, weights }, _) => {
+                    means.len() == deviations.len() && means.len() == weights.len()
+                }
+                (Block::Numbers { .. } | Block::Pixels { .. }, _) => own > 0,
+            };
+            if !fits {
+                return false;
+            }
+            rest = &rest[own..];
+        }
+        rest.is_empty()
+    }
+
     /// Values of a row as networks see it.
     pub fn width(&self) -> usize {
         self.blocks.iter().map(|block| block.sizes()[1]).sum()

@@ -1,7 +1,7 @@
 //! What a generative adversarial network is made of.
 
 use dozen_data::{Fingerprint, ImageShape, Schema};
-use dozen_nn::{Error, OptimizerConfig, TrainConfig};
+use dozen_nn::{Error, OptimizerConfig, TrainConfig, dense_weights};
 use serde::{Deserialize, Serialize};
 
 use super::Columns;
@@ -165,7 +165,32 @@ pub struct Config {
     pub data: Vec<Fingerprint>,
 }
 
+/// Scales of a convolutional network.
+const MOST_SCALES: usize = 16;
+
 impl GanConfig {
+    /// At most as many numbers as such a generator and its critic of rows of so many values have.
+    pub(super) fn least_parameters(&self, width: usize) -> f64 {
+        let (networks, features) = match &self.network {
+            NetworkConfig::Mlp { generator, critic } => {
+                let generator = dense_weights(&[&[self.noise], &generator[..], &[width]].concat());
+                let features = critic.last().unwrap_or(&width);
+                (generator + dense_weights(&[&[width], &critic[..]].concat()), *features as f64)
+            }
+            NetworkConfig::Convolutional { shape, generator, critic, .. } => {
+                let coarse = |side: usize, scales: usize| (side >> (scales - 1)) as f64;
+                let flat = |channels: &[usize]| {
+                    let last = |side| coarse(side, channels.len());
+                    last(shape.height) * last(shape.width)
+                };
+                let first = self.noise as f64 * generator[0] as f64 * flat(generator);
+                let features = critic[critic.len() - 1] as f64 * flat(critic);
+                (first + dense_weights(generator) + dense_weights(critic) + features, features)
+            }
+        };
+        networks + features * self.minibatch_features as f64
+    }
+
     /// Checks what the types cannot.
     pub fn validate(&self) -> Result<(), Error> {
         let refuse = |problem: String| Err(Error::Request(problem));
@@ -179,6 +204,12 @@ impl GanConfig {
         if let NetworkConfig::Convolutional { shape, generator, critic, .. } = &self.network {
             if generator.is_empty() || critic.is_empty() {
                 return refuse("convolutional networks need --channels and --critic-channels".into());
+            }
+            if generator.len().max(critic.len()) > MOST_SCALES {
+                return refuse(format!(
+                    "images are halved at most {} times; give fewer channels",
+                    MOST_SCALES - 1
+                ));
             }
             let step = 1 << (generator.len() - 1);
             if !shape.height.is_multiple_of(step) || !shape.width.is_multiple_of(step) {

@@ -1,7 +1,7 @@
 //! What an autoencoder is made of.
 
 use dozen_data::{Fingerprint, ImageShape, Schema};
-use dozen_nn::{Error, OptimizerConfig, TrainConfig};
+use dozen_nn::{Error, OptimizerConfig, TrainConfig, dense_weights};
 use serde::{Deserialize, Serialize};
 
 /// The encoder, and the decoder as its mirror.
@@ -179,6 +179,46 @@ pub struct Config {
 }
 
 impl VaeConfig {
+    /// At most as many numbers as such an autoencoder of rows of so many columns has.
+    pub(super) fn least_parameters(&self, columns: usize) -> f64 {
+        let latent = self.latent;
+        let (each, last) = match &self.network {
+            NetworkConfig::Mlp { hidden } => (
+                dense_weights(&[&[columns], &hidden[..], &[latent]].concat()),
+                hidden.last().unwrap_or(&columns),
+            ),
+            NetworkConfig::Convolutional { shape, channels, hidden } => {
+                let halved = |side: usize| side >> channels.len();
+                let coarse = dense_weights(&[halved(shape.height), halved(shape.width)]);
+                let flat = *channels.last().unwrap_or(&shape.channels) as f64 * coarse;
+                let dense = *hidden as f64 * (flat + latent as f64);
+                (dense_weights(channels) + dense, hidden)
+            }
+        };
+        let own = match &self.kind {
+            LatentConfig::Deterministic => 0.0,
+            LatentConfig::Quantized { codes, width, .. } => dense_weights(&[*codes, *width]),
+            LatentConfig::Variational { posterior, prior } => {
+                let posterior = match posterior {
+                    PosteriorConfig::Diagonal => 0.0,
+                    // A covariance is of the encoder's last layer.
+                    PosteriorConfig::Full => *last as f64 * dense_weights(&[latent, latent]) / 4.0,
+                    PosteriorConfig::Planar { steps } => dense_weights(&[*steps, latent]),
+                    PosteriorConfig::Iaf { steps, hidden } => {
+                        *steps as f64 * dense_weights(&[&[latent], &hidden[..], &[latent]].concat())
+                    }
+                };
+                let prior = match prior {
+                    PriorConfig::Standard | PriorConfig::ClassMeans => 0.0,
+                    PriorConfig::Mixture { parts } => dense_weights(&[*parts, latent]),
+                    PriorConfig::Vamp { parts } => dense_weights(&[*parts, columns]),
+                };
+                posterior + prior
+            }
+        };
+        2.0 * each + own
+    }
+
     /// Checks what the types cannot.
     pub fn validate(&self, condition: usize) -> Result<(), Error> {
         let refuse = |problem: String| Err(Error::Request(problem));
@@ -191,7 +231,7 @@ impl VaeConfig {
             return refuse("the latent, hidden layers and importance draws need at least one each".into());
         }
         if let NetworkConfig::Convolutional { shape, channels, .. } = &self.network
-            && shape.height.min(shape.width) >> channels.len() == 0
+            && shape.height.min(shape.width).checked_shr(channels.len() as u32).unwrap_or(0) == 0
         {
             return refuse(format!(
                 "images of {shape} cannot be halved {} times; give fewer --channels",

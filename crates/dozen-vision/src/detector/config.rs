@@ -1,12 +1,12 @@
 //! What a detector is made of.
 
 use dozen_kernels::{Border, Pooling};
-use dozen_nn::Error;
+use dozen_nn::{Error, dense_weights};
 use serde::{Deserialize, Serialize};
 
 use super::sides::Sides;
 use crate::detection::Anchors;
-use crate::efficientnet::VariantConfig;
+use crate::efficientnet::{VariantConfig, cost};
 
 /// The networks that a detector is made of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -245,7 +245,41 @@ impl BoxesConfig {
     };
 }
 
+/// Branches of a trident unit, and their dilations.
+const MOST_BRANCHES: usize = 16;
+
+impl ResNetConfig {
+    /// At most as many numbers as its stage, of 0 to 3, has without its first unit: each unit has a 3 x 3 convolution at the least.
+    fn least_parameters(self, stage: usize) -> f64 {
+        let middle = self.width as f64 * f64::from(1_u32 << stage);
+        (self.repeats()[stage] - 1) as f64 * 9.0 * middle * middle
+    }
+}
+
 impl DetectorConfig {
+    /// At most as many numbers as such a detector has.
+    pub(super) fn least_parameters(&self) -> f64 {
+        let (backbone, last) = match self.backbone {
+            Backbone::Resnet(resnet) => {
+                let own = self.branches.as_ref().filter(|branches| !branches.shared);
+                let others = own.map_or(0, |branches| branches.dilations.len() - 1);
+                let stages: f64 = (0..4).map(|stage| resnet.least_parameters(stage)).sum();
+                (stages + others as f64 * resnet.least_parameters(2), resnet.width)
+            }
+            // Of what a detector takes of it.
+            Backbone::Efficientnet(variant) => (cost(&variant).parameters as f64 / 2.0, 1),
+        };
+        let head = match self.head {
+            Head::Stage => self.categories as f64,
+            Head::Linear { units } => dense_weights(&[49, units, units, self.categories]),
+            Head::Votes { parts, channels, .. } => {
+                let maps = dense_weights(&[parts, parts]) * self.categories as f64;
+                channels as f64 * (last as f64 + maps)
+            }
+        };
+        backbone + head + dense_weights(&[self.scales.len() / 5, self.ratios.len()])
+    }
+
     /// Checks what the types do not.
     ///
     /// # Errors
@@ -291,6 +325,9 @@ impl DetectorConfig {
         if let Some(Branches { dilations, sides, only, .. }) = &self.branches {
             if dilations.is_empty() || dilations.contains(&0) {
                 return refuse("each branch has a dilation of at least 1");
+            }
+            if dilations.len() > MOST_BRANCHES || dilations.iter().any(|dilation| *dilation > MOST_BRANCHES) {
+                return refuse("there are at most 16 branches, and dilations of at most 16");
             }
             if !sides.is_empty() && sides.len() != dilations.len() {
                 return refuse("scale-aware training needs a range of sides for each branch");

@@ -1,10 +1,11 @@
 //! From pictures to what a detector sees, and back to their pixels.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use dozen_nn::Error;
 use serde::{Deserialize, Serialize};
 
 use crate::detection::boxes::Rect;
-use crate::picture::{Filter, Picture, normalized, resize};
+use crate::picture::{Filter, MOST_PIXELS, Picture, normalized, resize};
 
 /// What is done with a picture; it travels with the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +38,20 @@ impl Input {
     /// With ImageNet's mean and deviation.
     pub fn imagenet(short: usize, long: usize) -> Self {
         Self { short, long, antialias: true, mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] }
+    }
+
+    /// Checks what the types do not.
+    ///
+    /// # Errors
+    /// When nothing could be seen, or no memory would hold it.
+    pub fn validate(&self) -> Result<(), Error> {
+        if (1..=self.long).contains(&self.short) && self.long <= MOST_PIXELS {
+            return Ok(());
+        }
+        Err(Error::Request(format!(
+            "images cannot be seen with sides from {} to {} pixels; the shorter has at least 1, and the longer at most {MOST_PIXELS}",
+            self.short, self.long
+        )))
     }
 
     /// Height and width of what the detector sees of a picture of this height and width.

@@ -3,6 +3,8 @@
 use dozen_nn::Error;
 use serde::{Deserialize, Serialize};
 
+use crate::picture::MOST_PIXELS;
+
 /// How much wider, deeper and finer than the first network, and how much is dropped before the classifier.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scaling {
@@ -107,6 +109,9 @@ const STAGES: [[usize; 5]; 7] = [
 /// Channels of the first and of the last convolution of B0.
 const ENDS: [usize; 2] = [32, 1280];
 
+/// Classes that a network tells.
+const MOST_CLASSES: usize = 10_000_000;
+
 /// The multiple of eight nearest to a width, but not less than nine tenths of it.
 fn channels(of_b0: usize, width: f64) -> usize {
     let wanted = of_b0 as f64 * width;
@@ -162,9 +167,17 @@ impl VariantConfig {
     pub fn validate(&self) -> Result<(), Error> {
         let Scaling { width, depth, resolution, dropout } = self.scaling;
         let refuse = |problem: String| Err(Error::Request(problem));
-        if !(width > 0.0 && depth > 0.0 && width < 100.0 && depth < 100.0) || resolution == 0 {
+        if !(width > 0.0 && depth > 0.0 && width < 100.0 && depth < 100.0)
+            || !(1..=MOST_PIXELS).contains(&resolution)
+        {
             return refuse(format!(
                 "a network of width {width}, depth {depth} and {resolution} pixels cannot be built"
+            ));
+        }
+        if self.classes > MOST_CLASSES {
+            return refuse(format!(
+                "{} classes are more than the {MOST_CLASSES} that a network tells",
+                self.classes
             ));
         }
         if self.classes == 0 || !(1..=2).contains(&self.stem_stride) {

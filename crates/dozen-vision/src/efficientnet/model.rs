@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::engine::floats;
-use super::{EfficientNet, Engine, FAMILY, VariantConfig};
+use super::{EfficientNet, Engine, FAMILY, VariantConfig, cost};
 use crate::picture::{Augmentation, Picture, Preprocessing};
 
 /// Everything in a model's `config.json` beside the format and the family.
@@ -51,6 +51,9 @@ impl Model {
     pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
         let folder = ModelFolder::open(folder)?;
         let config: Config = folder.config_of(FAMILY)?;
+        config.model.validate()?;
+        config.preprocessing.validate()?;
+        folder.holds(cost(&config.model).parameters as f64)?;
         let network = load_weights(EfficientNet::new(&config.model, device), &folder.weights())?;
         Ok(Self::new(config, network, device))
     }

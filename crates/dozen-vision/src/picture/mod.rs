@@ -18,3 +18,6 @@ pub use decode::Picture;
 pub(crate) use preprocess::normalized;
 pub use preprocess::{Preprocessing, Resized};
 pub use resize::{Filter, resize};
+
+/// Pixels on a side of what a network sees; more would be no network's, and fill any memory.
+pub const MOST_PIXELS: usize = 1 << 14;

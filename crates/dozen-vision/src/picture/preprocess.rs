@@ -1,9 +1,10 @@
 //! From a picture to a network's input.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use dozen_nn::Error;
 use serde::{Deserialize, Serialize};
 
-use super::{Filter, Picture, resize};
+use super::{Filter, MOST_PIXELS, Picture, resize};
 
 /// What is done with a picture before the network sees it; it travels with the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,22 @@ pub enum Resized {
 }
 
 impl Preprocessing {
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// When no picture can be brought to that, or only to one that no memory holds.
+    pub fn validate(&self) -> Result<(), Error> {
+        let shorter = if let Resized::Centre(shorter) = self.resized { shorter } else { self.size };
+        if self.size == 0 || !(self.size..=MOST_PIXELS).contains(&shorter) {
+            let problem = format!(
+                "pictures cannot be brought to a shorter side of {shorter} pixels and cut to {}; sides have 1 to {MOST_PIXELS}",
+                self.size
+            );
+            return Err(Error::Request(problem));
+        }
+        Ok(())
+    }
+
     /// ImageNet's mean and deviation, and the middle seven eighths of the shorter side: what most weights were trained with.
     pub fn imagenet(size: usize) -> Self {
         Self {
