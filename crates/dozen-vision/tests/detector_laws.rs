@@ -1,5 +1,7 @@
 //! What holds of every detector: branches that see alike are the network without branches, one branch is the network of its dilation, and images without boxes or with boxes of no size do no harm.
 
+use std::collections::HashMap;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use dozen_nn::{
     Error, ModelFolder, Optimizer, OptimizerConfig, RunFolder, Trained, load_weights, named_tensors,
@@ -7,7 +9,7 @@ use dozen_nn::{
 };
 use dozen_vision::detector::{
     Backbone, BoxesConfig, Branches, Detector, DetectorConfig, Examples, Head, Learning, Look, Neck,
-    ResNetConfig, Sides, Truths, VotePooling, import_backbone, numerics_of, parameters,
+    Regression, ResNetConfig, Sides, Truths, VotePooling, import_backbone, numerics_of, parameters,
 };
 use dozen_vision::efficientnet::{self, EfficientNet, Naming, Numerics, Scaling, VariantConfig, export};
 use dozen_vision::picture::Preprocessing;
@@ -104,15 +106,44 @@ fn ranges_part_what_branches_find() {
     }
 }
 
+/// The authors' 8 k^2 maps with the 4 k^2 of a detector as those of the foreground give that detector's boxes, whatever the background's are.
+#[test]
+fn maps_of_the_background_do_not_move_boxes() {
+    let device = Device::flex();
+    let votes = Head::Votes { parts: 3, channels: 16, pooling: VotePooling::Rfcn };
+    let of = |regression| {
+        Detector::new(&config(votes, BoxesConfig { regression, ..BoxesConfig::RFCN }, None), &device)
+    };
+    let (four, eight) = (of(Regression::Agnostic), of(Regression::Foreground));
+    let all: HashMap<String, TensorData> = named_tensors(&four).into_iter().collect();
+    let tensors = named_tensors(&eight).into_iter().map(|(path, own)| {
+        let theirs = &all[&path];
+        if own.shape() == theirs.shape() {
+            return (path, theirs.clone());
+        }
+        let foreground: Vec<f32> = theirs.iter().collect();
+        let shape = own.shape().clone();
+        assert_eq!(shape[0], 2 * theirs.shape()[0]);
+        let background = (0..foreground.len()).map(|place| (place as f32).sin());
+        (path, TensorData::new(background.chain(foreground.iter().copied()).collect::<Vec<f32>>(), shape))
+    });
+    let eight = with_tensors(eight.clone(), tensors).unwrap();
+    let (x, looks) = image(&device);
+    let found = four.detect(x.clone(), &looks);
+    assert!(!found[0].is_empty());
+    assert_eq!(found, eight.detect(x, &looks));
+}
+
 #[test]
 fn images_without_boxes_and_boxes_without_size_do_no_harm() -> Result<(), Error> {
     let device = Device::flex().autodiff();
     let votes = Head::Votes { parts: 3, channels: 16, pooling: VotePooling::Rfcn };
     let sides = ["0-30", "20-60", "50-"].map(|sides| sides.parse().unwrap()).to_vec();
     let trident = Branches { sides, ..branches(&[1, 2, 3]) };
-    let hard = BoxesConfig { examples: Examples::Hard, ..BoxesConfig::RFCN };
+    let regression = Regression::Foreground;
+    let hard = BoxesConfig { examples: Examples::Hard, regression, ..BoxesConfig::RFCN };
     let kinds = [
-        config(LINEAR, BoxesConfig { per_category: true, ..BoxesConfig::TORCHVISION }, None),
+        config(LINEAR, BoxesConfig::TORCHVISION, None),
         config(Head::Stage, BoxesConfig { sampled: 8, ..BoxesConfig::TORCHVISION }, None),
         config(votes, hard, None),
         config(LINEAR, BoxesConfig::TRIDENT, Some(trident)),

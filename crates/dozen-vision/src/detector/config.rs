@@ -176,6 +176,38 @@ pub enum Suppression {
     },
 }
 
+/// For what the second stage corrects boxes; four numbers each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Regression {
+    /// For all categories alike: 4 k^2 maps of votes (Dai et al. 2016).
+    Agnostic,
+    /// For the background and for all categories alike, of which the background's are never used: the 8 k^2 maps of the authors' code.
+    Foreground,
+    /// For each category and the background by itself.
+    PerClass,
+}
+
+impl Regression {
+    /// How many times four numbers there are, with so many classes, the background among them.
+    pub(super) fn groups(self, classes: usize) -> usize {
+        match self {
+            Self::Agnostic => 1,
+            Self::Foreground => 2,
+            Self::PerClass => classes,
+        }
+    }
+
+    /// Which of them are a class's, the background being 0.
+    pub(super) fn group(self, class: usize) -> usize {
+        match self {
+            Self::Agnostic => 0,
+            Self::Foreground => class.min(1),
+            Self::PerClass => class,
+        }
+    }
+}
+
 /// How boxes are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -196,8 +228,8 @@ pub struct BoxesConfig {
     pub examples: Examples,
     /// Whether true boxes are among the proposals in training.
     pub truths_proposed: bool,
-    /// Whether boxes are corrected for each category by itself.
-    pub per_category: bool,
+    /// For what boxes are corrected.
+    pub regression: Regression,
     /// Least score of a detection.
     pub least_score: f32,
     /// What becomes of the less sure of two detections of a category that overlap.
@@ -217,7 +249,7 @@ impl BoxesConfig {
         positive: 0.25,
         examples: Examples::Random,
         truths_proposed: true,
-        per_category: true,
+        regression: Regression::PerClass,
         least_score: 0.05,
         suppression: Suppression::Hard(0.5),
         most: 100,
@@ -228,7 +260,7 @@ impl BoxesConfig {
         before_nms: [6000, 6000],
         proposals: [300, 300],
         sampled: 128,
-        per_category: false,
+        regression: Regression::Agnostic,
         suppression: Suppression::Hard(0.3),
         ..Self::TORCHVISION
     };
@@ -240,7 +272,7 @@ impl BoxesConfig {
         sampled: 128,
         positive: 0.5,
         truths_proposed: false,
-        per_category: false,
+        regression: Regression::Agnostic,
         ..Self::TORCHVISION
     };
 }

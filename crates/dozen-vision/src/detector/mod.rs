@@ -25,8 +25,8 @@ mod sides;
 mod truths;
 
 pub use config::{
-    Backbone, BoxesConfig, Branches, DetectorConfig, Examples, Head, Neck, ResNetConfig, Suppression,
-    VotePooling,
+    Backbone, BoxesConfig, Branches, DetectorConfig, Examples, Head, Neck, Regression, ResNetConfig,
+    Suppression, VotePooling,
 };
 pub use evaluate::{Evaluation, evaluate};
 pub use input::{Input, Seen, batch};

@@ -255,7 +255,7 @@ impl Detector {
                 if score.partial_cmp(&boxes.least_score) != Some(std::cmp::Ordering::Greater) {
                     continue;
                 }
-                let first = at * width + if boxes.per_category { 4 * class } else { 0 };
+                let first = at * width + 4 * boxes.regression.group(class);
                 let own = [0, 1, 2, 3].map(|number| numbers[first + number]);
                 let rect = clip(BoxCoder::REGIONS.decode(*rect, own), this.size);
                 let wide = rect[2] - rect[0] >= LEAST_SIDE && rect[3] - rect[1] >= LEAST_SIDE;
@@ -327,8 +327,7 @@ impl Told {
         let of_box = (!found.is_empty()).then(|| {
             let [rows, width] = self.corrections.dims();
             let across = width / 4;
-            let place =
-                |row: &usize| row * across + if config.per_category { classes[*row] as usize } else { 0 };
+            let place = |row: &usize| row * across + config.regression.group(classes[*row] as usize);
             let places: Vec<usize> = found.iter().map(place).collect();
             let off =
                 rows_at(self.corrections.reshape([rows * across, 4]), &places) - of_four(&wanted, &device);

@@ -28,7 +28,7 @@ pub struct SecondStage {
 pub(super) struct Told {
     /// `[proposals, categories + 1]`, the background first.
     pub(super) logits: Tensor<2>,
-    /// `[proposals, 4]`, or four for each category and the background.
+    /// `[proposals, 4 groups]`; see [`super::Regression`].
     pub(super) corrections: Tensor<2>,
 }
 
@@ -49,7 +49,7 @@ impl SecondStage {
         device: &Device,
     ) -> Self {
         let classes = categories + 1;
-        let corrections = 4 * if boxes.per_category { classes } else { 1 };
+        let corrections = 4 * boxes.regression.groups(classes);
         let linear = |inputs: usize, outputs: usize, gain: f64| {
             PrefixLinear::new(Prefix::dense(inputs, outputs), gain, device)
         };

@@ -167,9 +167,8 @@ impl VariantConfig {
     pub fn validate(&self) -> Result<(), Error> {
         let Scaling { width, depth, resolution, dropout } = self.scaling;
         let refuse = |problem: String| Err(Error::Request(problem));
-        if !(width > 0.0 && depth > 0.0 && width < 100.0 && depth < 100.0)
-            || !(1..=MOST_PIXELS).contains(&resolution)
-        {
+        let built = |factor: f64| factor > 0.0 && factor < 100.0;
+        if !(built(width) && built(depth) && (1..=MOST_PIXELS).contains(&resolution)) {
             return refuse(format!(
                 "a network of width {width}, depth {depth} and {resolution} pixels cannot be built"
             ));

@@ -10,8 +10,8 @@ use dozen::nn::{ModelFolder, RunFolder, with_tensors};
 use dozen::vision::detection::Pictured;
 use dozen::vision::detector::{
     Backbone, BoxesConfig, Branches, Config, Detector, DetectorConfig, Examples, Head, Input, Neck,
-    ResNetConfig, Settings, Sides, TrainRequest, VotePooling, evaluate, import_backbone, numerics_of,
-    parameters, train_model,
+    Regression, ResNetConfig, Settings, Sides, TrainRequest, VotePooling, evaluate, import_backbone,
+    numerics_of, parameters, train_model,
 };
 use dozen::vision::efficientnet::{Numerics, Scaling, VariantConfig};
 use serde_json::json;
@@ -75,6 +75,9 @@ struct Network {
     /// How parts become pixels, for rfcn
     #[arg(long, value_enum, default_value_t = PsroiFlag::Rfcn, value_name = "HOW")]
     psroi: PsroiFlag,
+    /// For what boxes are corrected [default: per-class for faster-rcnn, else agnostic]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    box_regression: Option<RegressionFlag>,
     /// Learn from the proposals with the greatest losses
     #[arg(long)]
     ohem: bool,
@@ -173,6 +176,26 @@ enum PsroiFlag {
     Align,
 }
 
+#[derive(ValueEnum, Debug, Clone, Copy)]
+enum RegressionFlag {
+    /// For all categories alike: of rfcn 4 k^2 maps
+    Agnostic,
+    /// For the background, too, which is never used: of rfcn 8 k^2 maps, as in its authors' code
+    Foreground,
+    /// For each category by itself
+    PerClass,
+}
+
+impl RegressionFlag {
+    fn regression(self) -> Regression {
+        match self {
+            Self::Agnostic => Regression::Agnostic,
+            Self::Foreground => Regression::Foreground,
+            Self::PerClass => Regression::PerClass,
+        }
+    }
+}
+
 pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
     let Some(out) = &arguments.training.resume else { return train(arguments, context, None) };
     let (run, Invocation { command, context }) = training::resume(out, context)?;
@@ -238,6 +261,7 @@ impl Network {
         };
         BoxesConfig {
             sampled: self.sampled,
+            regression: self.box_regression.map_or(whole.regression, RegressionFlag::regression),
             examples: if self.ohem { Examples::Hard } else { Examples::Random },
             proposals: [whole.proposals[0].min(1000), whole.proposals[1].min(300)],
             ..whole
