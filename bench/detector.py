@@ -45,6 +45,10 @@ def evaluation():
                                     f"Made boxes of 80 categories; the same figures on both sides. Medians of 3 alternating runs, two threads; pycocotools without reading the ground truth. {machine()}"])
 
 
+def seeds_named():
+    return [int(seed) for seed in os.environ.get("DOZEN_BENCH_SEEDS", "0").split(",")]
+
+
 def scenes(name, rows, size, seed):
     folder = WORK / name
     if not (folder / "boxes.json").is_file():
@@ -72,7 +76,7 @@ DETECTORS = [
 
 def scenes_quality():
     """Every detector from the same backbone, with the same steps."""
-    size, epochs, seeds = 160, int(os.environ.get("DOZEN_BENCH_EPOCHS", "8")), [int(seed) for seed in os.environ.get("DOZEN_BENCH_SEEDS", "0").split(",")]
+    size, epochs, seeds = 160, int(os.environ.get("DOZEN_BENCH_EPOCHS", "8")), seeds_named()
     before, train, valid = scenes("before", 700, size, 7), scenes("train", 500, size, 8), scenes("valid", 200, size, 9)
     common = ["--image-size", size, "--longest", size, "--anchors", "8,16,32,64,128", "--width", 32, "--units", 256, "--batch-size", 4, "--sampled", 64, "--clip-norm", 5]
     backbone = WORK / "backbone"
@@ -139,8 +143,11 @@ def torch_images(path):
     return [(lambda file=file: torch.from_numpy(numpy.asarray(Image.open(file).convert("RGB")).copy()).permute(2, 0, 1).float() / 255, target) for file, target in items], truth
 
 
+# Those with a peer come first; the others are judged beside them.
 CELLS = [
     ("dozen, Faster R-CNN, pyramid", "--neck fpn"),
+    ("torchvision, Faster R-CNN, pyramid", None),
+    ("dozen, the same with a moving average of weights (0.99)", "--neck fpn --ema 0.99"),
     ("dozen, R-FCN, k = 7, hard examples", "--arch rfcn --ohem"),
     ("dozen, TridentNet", "--arch tridentnet"),
 ]
@@ -148,34 +155,35 @@ CELLS = [
 
 def cells():
     """Faster R-CNN with a pyramid on BCCD, from nothing, beside torchvision's with the same steps; then R-FCN and TridentNet."""
+    seeds = seeds_named()
     epochs, size, longest, anchors, units = int(os.environ.get("DOZEN_BENCH_EPOCHS", "12")), 192, 256, (16, 32, 64, 96, 128), 256
     bccd = DATA / "bccd/BCCD"
     common = ["--image-size", size, "--longest", longest, "--units", units, "--anchors", ",".join(map(str, anchors)), "--batch-size", 4, "--epochs", epochs, "--rate", 0.001, "--clip-norm", 5]
-    rows = []
-    for name, flags in CELLS:
-        kept = WORK / f"cells {name}, {epochs}.json"
-        if not kept.is_file():
+    def run_of(name, flags, seed):
+        kept = WORK / f"cells {name}, {epochs}, {seed}.json"
+        if kept.is_file():
+            return json.loads(kept.read_text())
+        if flags is None:
+            found = cells_in_torchvision(bccd, epochs, size, longest, anchors, units, seed)
+        else:
             run = WORK / "cells"
             subprocess.run(["rm", "-rf", run, f"{run}.partial"])
-            trained = dozen("detector", "train", f"{bccd}:train", "--valid", f"{bccd}:val", *common, *flags.split(), "--out", run)
-            kept.write_text(json.dumps({**trained, "test": dozen("detector", "eval", run, f"{bccd}:test")}))
-            print(name, kept.read_text(), flush=True)
-        found = json.loads(kept.read_text())
-        rows.append((name, found["test"]["map"], found["test"]["map50"], found["seconds_per_image"]))
-        if len(rows) == 1:
-            kept = WORK / f"cells torchvision, {epochs}.json"
-            if not kept.is_file():
-                kept.write_text(json.dumps(cells_in_torchvision(bccd, epochs, size, longest, anchors, units)))
-                print("torchvision", kept.read_text(), flush=True)
-            theirs = json.loads(kept.read_text())
-            rows.append(("torchvision, Faster R-CNN, pyramid", theirs["map"], theirs["map50"], theirs["seconds"]))
-        lines = ["| detector | AP | AP at 0.5 | seconds an image in training |", "|---|---|---|---|"]
-        lines += [f"| {name} | {map:.3f} | {map50:.3f} | {seconds:.2f} |" for name, map, map50, seconds in rows]
-        lines += ["", f"BCCD's own split, judged on its test images; ResNet-18 from nothing, {epochs} epochs in batches of 4 at {size} x {longest} pixels, Adam at 0.001 with a cosine, mirrored; dozen keeps the best epoch by the validation images, whose evaluation is in its seconds. One seed, {THREADS} thread(s). {machine()}"]
-        rewrite("detector cells", lines)
+            trained = dozen("detector", "train", f"{bccd}:train", "--valid", f"{bccd}:val", *common, *flags.split(), "--seed", seed, "--out", run)
+            found = {**dozen("detector", "eval", run, f"{bccd}:test"), "seconds": trained["seconds_per_image"]}
+        kept.write_text(json.dumps(found))
+        print(name, seed, found["map"], found["map50"], found["seconds"], flush=True)
+        return found
+
+    lines = ["| detector | AP, each seed | AP at 0.5, each seed | mean of these | seconds an image in training |", "|---|---|---|---|---|"]
+    for name, flags in CELLS:
+        found = [run_of(name, flags, seed) for seed in seeds]
+        each = lambda key: ", ".join(f"{one[key]:.3f}" for one in found)
+        lines.append(f"| {name} | {each('map')} | {each('map50')} | {statistics.mean(one['map50'] for one in found):.3f} | {statistics.median(one['seconds'] for one in found):.2f} |")
+        after = ["", f"BCCD's own split, judged on its test images; ResNet-18 from nothing, {epochs} epochs in batches of 4 at {size} x {longest} pixels, Adam at 0.001 with a cosine, mirrored; dozen keeps the best epoch by the validation images, whose evaluation is in its seconds. Seeds {', '.join(map(str, seeds))}. {machine()}"]
+        rewrite("detector cells", lines + after)
 
 
-def cells_in_torchvision(bccd, epochs, size, longest, anchors, units):
+def cells_in_torchvision(bccd, epochs, size, longest, anchors, units, seed):
     import torch
 
     torch.set_num_threads(THREADS)
@@ -186,7 +194,7 @@ def cells_in_torchvision(bccd, epochs, size, longest, anchors, units):
         for image in json.loads((folder / "boxes.json").read_text())["images"]:
             if not (folder / image["file_name"]).exists():
                 (folder / image["file_name"]).symlink_to((bccd / "JPEGImages" / image["file_name"]).resolve())
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     model = torchvision_detector(3, size, longest, anchors, units)
     items, _ = torch_images(WORK / "bccd-train/boxes.json")
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
