@@ -167,7 +167,8 @@ fn of_idx(path: &str) -> Result<Vec<ClassFile>, Error> {
     let all = |path: &str| -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
         let failed = |source| Error::Io { action: "read", path: path.into(), source };
-        dozen_data::open_stream(path)?.read_to_end(&mut bytes).map_err(failed)?;
+        // More is no whole file to what follows.
+        dozen_data::open_stream(path)?.take(MOST).read_to_end(&mut bytes).map_err(failed)?;
         Ok(bytes)
     };
     let (images, labels) = (all(path)?, all(&labels)?);

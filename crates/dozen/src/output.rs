@@ -114,10 +114,15 @@ impl Results {
         }
     }
 
-    /// Adds a line for people.
-    pub(crate) fn line(mut self, line: impl Into<String>) -> Self {
-        self.lines.push(line.into());
+    /// Adds the figures of a JSON object.
+    pub(crate) fn figures(mut self, json: Value) -> Self {
+        self.json.extend(Self::new(json).json);
         self
+    }
+
+    /// Adds a line for people.
+    pub(crate) fn line(self, line: impl Into<String>) -> Self {
+        self.lines([line.into()])
     }
 
     /// Adds lines for people.

@@ -2,14 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use std::time::Instant;
+
 use clap::{Args, ValueEnum};
 use dozen::nn::{
-    Decay, Device, OptimizerConfig, RunFolder, Schedule, TrainConfig, choose_device,
+    Decay, Device, History, OptimizerConfig, RunFolder, Schedule, TrainConfig, choose_device,
     install_interrupt_handler,
 };
+use serde_json::json;
 
 use crate::args::{Context, Invocation};
-use crate::output::Failure;
+use crate::output::{Failure, Results};
 
 /// The file in an unfinished run that holds its command line.
 const ARGUMENTS: &str = "arguments.json";
@@ -192,6 +195,28 @@ pub(crate) fn begin_run(
     let run = RunFolder::begin(out)?;
     run.write_json(ARGUMENTS, &context.arguments)?;
     Ok(run)
+}
+
+/// What `train` says of a network that went through epochs.
+pub(crate) fn trained(family: &str, parameters: u64, history: &History) -> Results {
+    let (epochs, best) = (history.epochs.len(), history.best_epoch);
+    Results::new(json!({ "family": family, "parameters": parameters, "epochs": epochs, "best_epoch": best }))
+        .line(format!("{parameters} parameters, {epochs} epochs, the best of them {best}"))
+}
+
+/// Ends the run, and says where its model is and how long all took.
+pub(crate) fn finish(
+    run: RunFolder,
+    results: Results,
+    started: Instant,
+    context: &Context,
+) -> Result<(), Failure> {
+    let out = run.finish()?.display().to_string();
+    results
+        .line(format!("the model is in {out}, its report is {out}/report.html"))
+        .figures(json!({ "out": out, "seconds": started.elapsed().as_secs_f64() }))
+        .print(context.json());
+    Ok(())
 }
 
 /// Finds an unfinished run and the command line that began it.

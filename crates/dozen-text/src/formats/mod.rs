@@ -90,12 +90,19 @@ fn format(path: &Path, problem: String) -> Error {
     Error::Format { file: path.display().to_string(), problem }
 }
 
+/// Bytes of an unpacked file of a tokenizer.
+const LARGEST: u64 = 1 << 30;
+
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let wrong = |source| Error::Io { file: path.display().to_string(), source };
     let bytes = std::fs::read(path).map_err(wrong)?;
     if bytes.starts_with(&[0x1f, 0x8b]) {
-        let mut plain = Vec::with_capacity(4 * bytes.len());
-        flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut plain).map_err(wrong)?;
+        let mut plain = Vec::new();
+        let packed = flate2::read::MultiGzDecoder::new(&bytes[..]);
+        packed.take(LARGEST + 1).read_to_end(&mut plain).map_err(wrong)?;
+        if plain.len() as u64 > LARGEST {
+            return Err(format(path, format!("it unpacks to more than {} GiB", LARGEST >> 30)));
+        }
         return Ok(plain);
     }
     Ok(bytes)

@@ -256,33 +256,18 @@ fn train_run(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -
     let tested = parts.test.map(|test| evaluate(&model, &baselines, [Ok(test)])).transpose()?;
     let report = training_report(&model, &history, Some(&held_out), &parts.valid, &context.command_line())?;
     run.write_text("report.html", &report.html())?;
-    let out = run.finish()?;
-    let mut json = json!({
-        "family": "autoregressive",
-        "model": model.config().model.architecture,
-        "parameters": model.parameters(),
-        "epochs": history.epochs.len(),
-        "best_epoch": history.best_epoch,
-        "valid_log_prob_nats_per_row": held_out.log_prob,
-        "out": out.display().to_string(),
-        "seconds": started.elapsed().as_secs_f64(),
-    });
-    let mut results = vec![
-        format!(
-            "{} parameters, {} epochs, the best of them {}",
-            model.parameters(),
-            history.epochs.len(),
-            history.best_epoch
-        ),
-        in_words("validation", &held_out),
-    ];
+    let mut results = training::trained("autoregressive", model.parameters() as u64, &history)
+        .figures(json!({
+            "model": model.config().model.architecture,
+            "valid_log_prob_nats_per_row": held_out.log_prob,
+        }))
+        .line(in_words("validation", &held_out));
     if let Some(tested) = tested {
-        json["test_log_prob_nats_per_row"] = tested.log_prob.into();
-        results.push(in_words("test", &tested));
+        results = results
+            .figures(json!({ "test_log_prob_nats_per_row": tested.log_prob }))
+            .line(in_words("test", &tested));
     }
-    results.push(format!("the model is in {0}, its report is {0}/report.html", out.display()));
-    Results::new(json).lines(results).print(context.json());
-    Ok(())
+    training::finish(run, results, started, context)
 }
 
 fn in_words(rows: &str, evaluation: &Evaluation) -> String {

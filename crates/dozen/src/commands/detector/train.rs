@@ -14,13 +14,13 @@ use dozen::vision::detector::{
     numerics_of, parameters, train_model,
 };
 use dozen::vision::efficientnet::{Numerics, Scaling, VariantConfig};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::apply::{figures, in_words};
 use super::data::Images;
 use super::report::report;
 use crate::args::{Command as Noun, Context, Invocation};
-use crate::output::{Failure, Results};
+use crate::output::Failure;
 use crate::training::{self, TrainingArguments};
 
 #[derive(Args, Debug)]
@@ -390,31 +390,15 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
     let found = evaluate(&model, &valid, &[]);
     let report = report(&model, &history, &found, &valid, &context.command_line());
     run.write_text("report.html", &report.html())?;
-    let out = run.finish()?.display().to_string();
     let seen = history.epochs.len() * images;
-    let mut json = json!({
-        "family": "detector",
-        "parameters": parameters,
-        "categories": model.config().categories,
-        "epochs": history.epochs.len(),
-        "best_epoch": history.best_epoch,
-        "skipped": skipped,
-        "seconds_per_image": history.seconds / seen.max(1) as f64,
-        "out": out,
-    });
-    for (name, value) in figures(&found) {
-        json[format!("valid_{name}")] = value.into();
-    }
-    json["seconds"] = started.elapsed().as_secs_f64().into();
-    let lines = [
-        format!(
-            "{parameters} parameters, {} epochs, the best of them {}",
-            history.epochs.len(),
-            history.best_epoch
-        ),
-        format!("held-out {}", in_words(&found)),
-        format!("the model is in {out}, its report is {out}/report.html"),
-    ];
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    let of_valid = figures(&found).into_iter().map(|(name, value)| (format!("valid_{name}"), value.into()));
+    let results = training::trained("detector", parameters as u64, &history)
+        .figures(json!({
+            "categories": model.config().categories,
+            "skipped": skipped,
+            "seconds_per_image": history.seconds / seen.max(1) as f64,
+        }))
+        .figures(Value::Object(of_valid.collect()))
+        .line(format!("held-out {}", in_words(&found)));
+    training::finish(run, results, started, context)
 }

@@ -19,7 +19,7 @@ use super::apply::{in_words, left_out};
 use super::convert::NumericsFlag;
 use super::scale::number;
 use crate::args::{Command as Noun, Context, Invocation};
-use crate::output::{Failure, Results};
+use crate::output::Failure;
 use crate::training::{self, TrainingArguments};
 
 #[derive(Args, Debug)]
@@ -251,32 +251,17 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
     let found = evaluate(&model, &valid)?;
     let report = report(&model, &history, &found, &valid, &context.command_line());
     run.write_text("report.html", &report.html())?;
-    let out = run.finish()?.display().to_string();
     let parameters = dozen::vision::efficientnet::cost(&model.config().model).parameters;
-    let json = json!({
-        "family": "efficientnet",
-        "parameters": parameters,
-        "classes": model.config().classes.len(),
-        "epochs": history.epochs.len(),
-        "best_epoch": history.best_epoch,
-        "valid_top1": found.top1,
-        "valid_log_loss": found.log_loss,
-        "skipped": skipped,
-        "images_per_second": (history.epochs.len() * pictures.items.len()) as f64 / history.seconds,
-        "out": out,
-        "seconds": started.elapsed().as_secs_f64(),
-    });
-    let lines = [
-        format!(
-            "{parameters} parameters, {} epochs, the best of them {}",
-            history.epochs.len(),
-            history.best_epoch
-        ),
-        format!("held-out {}", in_words(&found)),
-        format!("the model is in {out}, its report is {out}/report.html"),
-    ];
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    let results = training::trained("efficientnet", parameters, &history)
+        .figures(json!({
+            "classes": model.config().classes.len(),
+            "valid_top1": found.top1,
+            "valid_log_loss": found.log_loss,
+            "skipped": skipped,
+            "images_per_second": (history.epochs.len() * pictures.items.len()) as f64 / history.seconds,
+        }))
+        .line(format!("held-out {}", in_words(&found)));
+    training::finish(run, results, started, context)
 }
 
 /// Over how many of the pictures are of each class, on average one.

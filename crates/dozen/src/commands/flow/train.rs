@@ -16,7 +16,7 @@ use super::chosen::{Chosen, Columns};
 use super::shape::Shape;
 use crate::args::{Command as Noun, Context, Invocation};
 use crate::data::TrainingData;
-use crate::output::{Failure, Results};
+use crate::output::Failure;
 use crate::training::{self, TrainingArguments};
 
 #[derive(Args, Debug)]
@@ -116,32 +116,15 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
     run.write_json(CALIBRATION, &calibration)?;
     let report = training_report(&model, &history, &held_out, &parts.valid, &context.command_line())?;
     run.write_text("report.html", &report.html())?;
-    let out = run.finish()?.display().to_string();
-    let mut json = json!({
-        "family": "flow",
-        "parameters": model.parameters(),
-        "epochs": history.epochs.len(),
-        "best_epoch": history.best_epoch,
-        "valid_log_prob_nats_per_row": held_out.log_prob,
-        "out": out,
-    });
-    let mut lines = vec![
-        format!(
-            "{} parameters, {} epochs, the best of them {}",
-            model.parameters(),
-            history.epochs.len(),
-            history.best_epoch
-        ),
-        in_words("validation", &held_out),
-    ];
+    let mut results = training::trained("flow", model.parameters() as u64, &history)
+        .figures(json!({ "valid_log_prob_nats_per_row": held_out.log_prob }))
+        .line(in_words("validation", &held_out));
     if let Some(tested) = tested {
-        json["test_log_prob_nats_per_row"] = tested.log_prob.into();
-        lines.push(in_words("test", &tested));
+        results = results
+            .figures(json!({ "test_log_prob_nats_per_row": tested.log_prob }))
+            .line(in_words("test", &tested));
     }
-    lines.push(format!("the model is in {out}, its report is {out}/report.html"));
-    json["seconds"] = started.elapsed().as_secs_f64().into();
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    training::finish(run, results, started, context)
 }
 
 /// Those of a rectified flow.

@@ -16,7 +16,7 @@ use crate::args::{Command as Noun, Context, Invocation};
 use crate::columns::{self, ColumnArguments, unit_interval};
 use crate::data::TrainingData;
 use crate::output::{Failure, Results};
-use crate::training::{begin_run, resume};
+use crate::training::{self, begin_run, resume};
 
 #[derive(Args, Debug)]
 pub(crate) struct Train {
@@ -184,7 +184,6 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
     if let Some(animation) = image.and_then(|shape| animation(shape, &frames)) {
         run.write_bytes("samples.png", &animation.png())?;
     }
-    let out = run.finish()?.display().to_string();
     let last = history.epochs.last();
     let term = |name: &str| {
         let epoch = last?;
@@ -206,8 +205,6 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
         "js_estimate_nats": term("js_estimate_nats"),
         "critic_value": found.critic_value,
         "wasserstein1": found.wasserstein,
-        "out": out,
-        "seconds": started.elapsed().as_secs_f64(),
     });
     let lines = [
         format!("{generator} parameters of the generator, {critic} of the discriminator, {steps} steps"),
@@ -219,8 +216,6 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
             "Wasserstein distance from samples to held-out rows {:.4}, between two halves of those {:.4}",
             found.wasserstein, found.wasserstein_between_halves
         ),
-        format!("the model is in {out}, its report is {out}/report.html"),
     ];
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    training::finish(run, Results::new(json).lines(lines), started, context)
 }

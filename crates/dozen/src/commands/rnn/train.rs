@@ -17,7 +17,7 @@ use super::data::{self, Labelled};
 use super::eval::{self, Found};
 use super::shape::Shape;
 use crate::args::{Command as Noun, Context, Invocation};
-use crate::output::{Failure, Results};
+use crate::output::Failure;
 use crate::training::{self, TrainingArguments};
 
 #[derive(Args, Debug)]
@@ -163,27 +163,18 @@ fn finish(
     started: Instant,
 ) -> Result<(), Failure> {
     let rate = (steps * history.epochs.len()) as f64 / history.seconds;
-    let mut json = json!({
-        "family": "rnn",
-        "parameters": model.parameters(),
-        "epochs": history.epochs.len(),
-        "best_epoch": history.best_epoch,
-        "tokens_per_second": rate,
-    });
-    let mut lines = vec![format!(
-        "{} parameters, {} epochs, the best of them {}, {rate:.0} steps of sequences a second",
-        model.parameters(),
-        history.epochs.len(),
-        history.best_epoch
-    )];
+    let mut results = training::trained("rnn", model.parameters() as u64, history)
+        .figures(json!({ "tokens_per_second": rate }))
+        .line(format!("{rate:.0} steps of sequences a second"));
     let (mut table, mut shown) = (Vec::new(), Vec::new());
     for (part, found) in [("valid", held_out), ("test", test)] {
         let Some(found) = found else { continue };
         let result = eval::evaluate(model, &found, None)?;
-        if let (Value::Object(json), Value::Object(own)) = (&mut json, &result.json) {
-            json.extend(own.iter().map(|(key, value)| (format!("{part}_{key}"), value.clone())));
+        if let Value::Object(own) = result.json {
+            let of_part = own.into_iter().map(|(key, value)| (format!("{part}_{key}"), value));
+            results = results.figures(Value::Object(of_part.collect()));
         }
-        lines.extend(result.lines.iter().map(|line| format!("{part}: {line}")));
+        results = results.lines(result.lines.iter().map(|line| format!("{part}: {line}")));
         table.extend(result.table.into_iter().map(|(name, value)| (format!("{part}: {name}"), value)));
         if part == "valid" {
             shown = result.shown;
@@ -197,12 +188,7 @@ fn finish(
     }
     let report = training_report(model, history, &table, &shown, &context.command_line());
     run.write_text("report.html", &report.html())?;
-    let out = run.finish()?.display().to_string();
-    lines.push(format!("the model is in {out}, its report is {out}/report.html"));
-    json["out"] = out.into();
-    json["seconds"] = started.elapsed().as_secs_f64().into();
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    training::finish(run, results, started, context)
 }
 
 impl Learn {

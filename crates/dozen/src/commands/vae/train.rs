@@ -12,7 +12,7 @@ use super::shape::{ObjectiveFlags, Shape};
 use crate::args::{Command as Noun, Context, Invocation};
 use crate::columns::Columns;
 use crate::data::TrainingData;
-use crate::output::{Failure, Results};
+use crate::output::Failure;
 use crate::training::{self, TrainingArguments};
 
 #[derive(Args, Debug)]
@@ -83,35 +83,19 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
     let label = parts.valid.column(&chosen.columns.label).map(|column| column.name.as_str());
     let report = training_report(&model, &history, &held_out, &parts.valid, label, &context.command_line())?;
     run.write_text("report.html", &report.html())?;
-    let out = run.finish()?.display().to_string();
-    let mut json = json!({
-        "family": "vae",
-        "parameters": model.parameters(),
-        "epochs": history.epochs.len(),
-        "best_epoch": history.best_epoch,
-        "valid_elbo_nats_per_row": held_out.elbo,
-        "reconstruction_nats_per_row": held_out.reconstruction,
-        "kl_nats_per_row": held_out.divergence,
-        "active_units": held_out.active_units,
-        "out": out,
-    });
-    let mut lines = vec![
-        format!(
-            "{} parameters, {} epochs, the best of them {}",
-            model.parameters(),
-            history.epochs.len(),
-            history.best_epoch
-        ),
-        in_words("validation", &held_out),
-    ];
+    let mut results = training::trained("vae", model.parameters() as u64, &history)
+        .figures(json!({
+            "valid_elbo_nats_per_row": held_out.elbo,
+            "reconstruction_nats_per_row": held_out.reconstruction,
+            "kl_nats_per_row": held_out.divergence,
+            "active_units": held_out.active_units,
+        }))
+        .line(in_words("validation", &held_out));
     if let Some(tested) = tested {
-        json["test_elbo_nats_per_row"] = tested.elbo.into();
-        lines.push(in_words("test", &tested));
+        results =
+            results.figures(json!({ "test_elbo_nats_per_row": tested.elbo })).line(in_words("test", &tested));
     }
-    lines.push(format!("the model is in {out}, its report is {out}/report.html"));
-    json["seconds"] = started.elapsed().as_secs_f64().into();
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    training::finish(run, results, started, context)
 }
 
 pub(super) fn in_words(rows: &str, found: &Evaluation) -> String {

@@ -21,7 +21,7 @@ use super::model::{self, Model, Saved, write_parameters};
 use super::{Command, page};
 use crate::args::{Command as Noun, Context, Invocation};
 use crate::output::{Failure, Results};
-use crate::training::{begin_run, resume};
+use crate::training::{self, begin_run, resume};
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -266,7 +266,6 @@ fn run_with(arguments: &Arguments, context: &Context, resumed: Option<RunFolder>
     let vectors = model.vectors()?;
     let report = page::report(&vectors, &config, &summary, &probes, context.command_line());
     run.write_text("report.html", &report.html())?;
-    let out = run.finish()?;
     let loss = summary.losses.last().copied();
     let words_per_second = summary.words as f64 / summary.seconds;
     let json = json!({
@@ -278,21 +277,15 @@ fn run_with(arguments: &Arguments, context: &Context, resumed: Option<RunFolder>
         "train_seconds": summary.seconds,
         "count_seconds": count_seconds,
         "count_bytes_per_second": corpus.bytes() as f64 / count_seconds,
-        "seconds": started.elapsed().as_secs_f64(),
-        "out": out.display().to_string(),
     });
-    let lines = [
-        format!(
-            "{} vectors of {} values from {} words; loss {:.4} nats a pair, {words_per_second:.0} words a second",
-            vectors.dictionary().len(),
-            config.dim,
-            corpus.words(),
-            loss.unwrap_or(f64::NAN)
-        ),
-        format!("the model is in {0}, its report is {0}/report.html", out.display()),
-    ];
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    let line = format!(
+        "{} vectors of {} values from {} words; loss {:.4} nats a pair, {words_per_second:.0} words a second",
+        vectors.dictionary().len(),
+        config.dim,
+        corpus.words(),
+        loss.unwrap_or(f64::NAN)
+    );
+    training::finish(run, Results::new(json).line(line), started, context)
 }
 
 /// Reads the corpus, and makes matrices that fit it.
