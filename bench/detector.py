@@ -66,11 +66,11 @@ DETECTORS = [
     ("three branches, shared, all sizes", "--arch tridentnet --all-sizes"),
     ("R-FCN, k = 3", "--arch rfcn --parts 3"),
     ("R-FCN, k = 7", "--arch rfcn --parts 7"),
-    ("three branches, own weights, all sizes", "--arch tridentnet --own-weights --all-sizes"),
-    ("three branches, own weights, by size", "--arch tridentnet --own-weights"),
     ("one branch, dilation 2", "--arch tridentnet --dilations 2"),
     ("one branch, dilation 3", "--arch tridentnet --dilations 3"),
     ("Faster R-CNN, pyramid", "--arch faster-rcnn --neck fpn"),
+    ("three branches, own weights, all sizes", "--arch tridentnet --own-weights --all-sizes"),
+    ("three branches, own weights, by size", "--arch tridentnet --own-weights"),
 ]
 
 

@@ -296,6 +296,32 @@ fn convolutions_equal_burns() {
     convolution_case((10, 7, 9, [5, 5], [3, 3]), Convolution::padded(1));
 }
 
+/// Maps smaller than a vector with long sums: vectors hold outputs there.
+#[test]
+fn convolutions_of_small_maps_equal_burns() {
+    // One image and several, outputs that fill blocks or not, one pixel, lines without a tap inside.
+    for shape in [
+        (1, 24, 16, [5, 5], [3, 3]),
+        (5, 40, 33, [5, 4], [3, 3]),
+        (33, 20, 70, [2, 2], [3, 3]),
+        (3, 130, 17, [1, 1], [1, 3]),
+        (2, 18, 48, [7, 3], [4, 4]),
+    ] {
+        for (stride, dilation) in [(1, 1), (2, 1), (1, 2), (3, 2)] {
+            let padding = [[2 * dilation, 3 * dilation]; 2];
+            convolution_case(shape, Convolution { stride, padding, dilation, groups: 1 });
+        }
+    }
+    // Gradients of inputs whose pixels have taps of their own, each sum long enough.
+    convolution_case((4, 20, 140, [6, 5], [4, 4]), Convolution { stride: 2, ..Convolution::padded(1) });
+    let convolution = Convolution::padded(1);
+    let (x, w) = (random([3, 40, 4, 5]), random([35, 40, 3, 3]));
+    let bias: Tensor<1> = random([35]);
+    let fusion = Fusion { scale: None, bias: Some(bias.clone()), activation: Some(Activation::Relu) };
+    let expected = conv2d_reference(x.clone(), w.clone(), convolution) + bias.reshape([1, 35, 1, 1]);
+    close(conv2d_fused(x, w, fusion, convolution), activate_reference(expected, Activation::Relu));
+}
+
 #[test]
 fn convolution_of_views_equals_burns() {
     // Height and width exchanged.

@@ -106,6 +106,44 @@ fn ranges_part_what_branches_find() {
     }
 }
 
+/// Branches with weights of their own begin at those of a backbone without branches, and go on with their own where there are some.
+#[test]
+fn branches_begin_at_the_weights_of_their_stage() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    for first_plain in [true, false] {
+        let with = Branches { shared: false, first_plain, ..branches(&[1, 2]) };
+        let with = config(LINEAR, BoxesConfig::TRIDENT, Some(with));
+        let plain = config(LINEAR, BoxesConfig::TRIDENT, None);
+        let model = folder.path().join(format!("plain-{first_plain}"));
+        let run = RunFolder::begin(&model).unwrap();
+        ModelFolder::write_config(&run, "detector", &plain).unwrap();
+        save_weights(&Detector::new(&plain, &device), &run.path().join("model.safetensors")).unwrap();
+        let model = run.finish().unwrap();
+        let begun: HashMap<String, TensorData> =
+            import_backbone(&Detector::new(&with, &device), &model).unwrap().into_iter().collect();
+        let mut others = 0;
+        for (path, own) in &begun {
+            let Some(rest) = path.strip_prefix("resnet.others.0.") else { continue };
+            let (unit, rest) = rest.split_once('.').unwrap();
+            let unit = unit.parse::<usize>().unwrap() + usize::from(first_plain);
+            assert_eq!(*own, begun[&format!("resnet.stages.2.{unit}.{rest}")], "{path}");
+            others += 1;
+        }
+        assert!(others >= 10, "{others}");
+        // What has learnt since is taken as it is.
+        let learnt = Detector::new(&with, &device);
+        let run = RunFolder::begin(&folder.path().join(format!("learnt-{first_plain}"))).unwrap();
+        ModelFolder::write_config(&run, "detector", &with).unwrap();
+        save_weights(&learnt, &run.path().join("model.safetensors")).unwrap();
+        let taken = import_backbone(&Detector::new(&with, &device), &run.finish().unwrap()).unwrap();
+        let learnt: HashMap<String, TensorData> = named_tensors(&learnt).into_iter().collect();
+        for (path, own) in taken.iter().filter(|(path, _)| path.starts_with("resnet.")) {
+            assert_eq!(*own, learnt[path], "{path}");
+        }
+    }
+}
+
 /// The authors' 8 k^2 maps with the 4 k^2 of a detector as those of the foreground give that detector's boxes, whatever the background's are.
 #[test]
 fn maps_of_the_background_do_not_move_boxes() {

@@ -8,7 +8,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::plan::{Class, Plan};
-use super::tile::{Lanes, Run, Source, Span, Target, VECTORS, block, multiply_spans};
+use super::tile::{Filters, Lanes, Run, Source, Span, Target, VECTORS, block, multiply_spans};
 use crate::activation::Activation;
 use crate::real::{Real, architecture};
 use crate::vector::lanes;
@@ -35,7 +35,7 @@ pub(super) struct Around<'a, E> {
 }
 
 /// Values of a packed grid: half of a second cache.
-const GRID: usize = 1 << 17;
+pub(super) const GRID: usize = 1 << 17;
 
 /// Sums of at least this length are worth positions that are computed in vain, to have fewer vectors.
 const LONG_SUM: usize = 128;
@@ -176,7 +176,7 @@ impl<E: Real> Task<'_, E> {
             let taps = plan.offsets(class, rows.len());
             let input = |input: usize| taps.iter().map(move |tap| input * plane + tap);
             let offsets: Vec<usize> = (0..self.inputs).flat_map(input).collect();
-            let filters = &filters[self.first_filter * offsets.len()..];
+            let filters = Filters::packed(&filters[self.first_filter * offsets.len()..]);
             let long = offsets.len() >= LONG_SUM;
             let spans = plan.spans(class, rows.clone(), lanes::<S, E>(), long);
             let source = Source::new(grid, &offsets);

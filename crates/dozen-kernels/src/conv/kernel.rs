@@ -12,7 +12,7 @@ use burn_flex::FlexTensor;
 
 use super::dense::{Around, Sizes, Weights};
 use super::plan::{Axis, Plan};
-use super::{Convolution, dense, depthwise, pointwise, weights};
+use super::{Convolution, dense, depthwise, pointwise, small, weights};
 use crate::activation::{Activation, ActivationOps};
 use crate::channels::ChannelOps;
 use crate::host::{by_type, contiguous, elements, fill, size, tensor};
@@ -187,11 +187,11 @@ fn transposed<E: Real>(
     run::<E>(&plan, sizes, elements(x), Weights::Transposed(elements(weight)), around)
 }
 
-/// Takes the loop that fits: depthwise, pointwise or dense.
+/// Takes the loop that fits: depthwise, pointwise, of small maps or dense.
 fn run<E: Real>(plan: &Plan, sizes: Sizes, x: &[E], weights: Weights<E>, around: Around<E>) -> FlexTensor {
     let Sizes { batch, groups, inputs, outputs } = sizes;
     let shape = [batch, groups * outputs, plan.rows.target, plan.columns.target];
-    // SAFETY: each of the three writes every target pixel of every channel: the classes divide the pixels between them,
+    // SAFETY: each of the four writes every target pixel of every channel: the classes divide the pixels between them,
     // and the spans of a class cover it.
     #[expect(unsafe_code, reason = "the output is not zeroed first")]
     let y = unsafe {
@@ -203,6 +203,8 @@ fn run<E: Real>(plan: &Plan, sizes: Sizes, x: &[E], weights: Weights<E>, around:
             } else if plan.is_pointwise() && groups == 1 {
                 let weights = weights.class(plan, (0, 0), sizes);
                 pointwise::mix_channels(sizes, plan.target_pixels(), x, &weights, around, y);
+            } else if small::suits::<E>(plan, sizes) {
+                small::convolve(plan, sizes, x, weights, around, y);
             } else {
                 dense::convolve(plan, sizes, x, weights, around, y);
             }

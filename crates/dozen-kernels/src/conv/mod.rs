@@ -19,6 +19,8 @@ mod plan;
 #[cfg(feature = "flex")]
 mod pointwise;
 #[cfg(feature = "flex")]
+mod small;
+#[cfg(feature = "flex")]
 mod tile;
 #[cfg(feature = "flex")]
 mod weights;

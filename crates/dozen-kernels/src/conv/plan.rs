@@ -33,9 +33,10 @@ pub(super) struct Axis {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Tap {
-    phase: usize,
-    offset: usize,
+pub(super) struct Tap {
+    pub(super) phase: usize,
+    /// In positions.
+    pub(super) offset: usize,
     class: usize,
 }
 
@@ -110,9 +111,20 @@ impl Axis {
         }
     }
 
+    /// The taps of a class.
+    pub(super) fn taps_of(&self, class: usize) -> impl Iterator<Item = Tap> + '_ {
+        self.taps.iter().copied().filter(move |tap| tap.class == class)
+    }
+
+    /// Copies source pixels to positions that lie inside the source.
+    #[inline(always)]
+    pub(super) fn copy_inside<E: Copy>(&self, to: &mut [E], from: &[E]) {
+        copy_apart(to, from, self.step);
+    }
+
     /// The source pixels side by side in grid positions from `first` on, of one phase: the range of the positions that
     /// lie inside the source, and the pixel of the first of them.
-    fn inside(&self, phase: usize, first: usize, count: usize) -> (Range<usize>, usize) {
+    pub(super) fn inside(&self, phase: usize, first: usize, count: usize) -> (Range<usize>, usize) {
         // Position q holds pixel step (first + q) + phase - shift.
         let origin = (self.step * first + phase) as isize - self.shift;
         let start = if origin < 0 { origin.unsigned_abs().div_ceil(self.step) } else { 0 }.min(count);
@@ -181,6 +193,13 @@ impl Plan {
         self.taps(class, rows).into_iter().map(|(_, offset)| offset).collect()
     }
 
+    /// The row of a channel that is so many positions behind the one that begins at `first`.
+    #[inline(always)]
+    pub(super) fn source_row<'a, E>(&self, channel: &'a [E], first: usize, positions: usize) -> &'a [E] {
+        let row = first + positions * self.rows.step;
+        &channel[row * self.columns.source..(row + 1) * self.columns.source]
+    }
+
     /// Copies one channel into the grid, for the rows of positions `rows`; the padding must be zero there already.
     #[inline(always)]
     pub(super) fn pack<E: Copy>(&self, channel: &[E], rows: Range<usize>, grid: &mut [E]) {
@@ -194,11 +213,10 @@ impl Plan {
                 if inside.is_empty() {
                     continue;
                 }
-                for q in inside_rows.clone() {
-                    let row = first_row + (q - inside_rows.start) * self.rows.step;
-                    let source = &channel[row * self.columns.source..(row + 1) * self.columns.source];
+                for (index, q) in inside_rows.clone().enumerate() {
+                    let source = self.source_row(channel, first_row, index);
                     let target = &mut plane[q * pitch + inside.start..q * pitch + inside.end];
-                    copy_apart(target, &source[first..], self.columns.step);
+                    self.columns.copy_inside(target, &source[first..]);
                 }
             }
         }
@@ -222,6 +240,7 @@ fn copy_apart<E: Copy>(to: &mut [E], from: &[E], step: usize) {
         1 if to.len() >= 4 => copy_by::<E, 4>(to, from),
         2 if to.len() >= 16 => every_second::<E, 16, 31>(to, from),
         2 if to.len() >= 8 => every_second::<E, 8, 15>(to, from),
+        2 if to.len() >= 4 => every_second::<E, 4, 7>(to, from),
         _ => {
             for (to, &from) in to.iter_mut().zip(from.iter().step_by(step)) {
                 *to = from;

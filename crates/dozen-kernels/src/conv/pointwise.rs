@@ -7,7 +7,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::dense::{Around, Sizes, outputs_per_task};
-use super::tile::{Lanes, Run, Source, Span, Target, VECTORS, multiply_spans};
+use super::tile::{Filters, Lanes, Run, Source, Span, Target, VECTORS, multiply_spans};
 use crate::activation::Activation;
 use crate::real::{Real, architecture};
 use crate::vector::{lanes, load, values};
@@ -106,7 +106,7 @@ impl<E: Real> WithSimd for Task<'_, E> {
             self.gather(simd, &spans, &mut columns);
             let source = Source::new(&columns, &offsets);
             for spans in spans.chunks(VECTORS) {
-                multiply_spans(simd, self.filters, self.bias, source, spans, &mut target);
+                multiply_spans(simd, Filters::packed(self.filters), self.bias, source, spans, &mut target);
             }
         }
     }

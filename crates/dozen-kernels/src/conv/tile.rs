@@ -61,6 +61,35 @@ impl<'a, E> Source<'a, E> {
     }
 }
 
+/// The filters of outputs, each as long as the source has offsets.
+#[derive(Clone, Copy)]
+pub(super) struct Filters<'a, E> {
+    values: &'a [E],
+    /// Where each begins; where there are none, one behind the other.
+    starts: Option<&'a [usize]>,
+}
+
+impl<'a, E> Filters<'a, E> {
+    /// One behind the other.
+    pub(super) fn packed(values: &'a [E]) -> Self {
+        Self { values, starts: None }
+    }
+
+    /// Those that begin at these places, and may overlap.
+    pub(super) fn at(values: &'a [E], starts: &'a [usize]) -> Self {
+        Self { values, starts: Some(starts) }
+    }
+
+    #[inline(always)]
+    fn of(self, output: usize, length: usize) -> &'a [E] {
+        let start = match self.starts {
+            Some(starts) => starts[output],
+            None => output * length,
+        };
+        &self.values[start..start + length]
+    }
+}
+
 /// Where a tile writes: `values[image * image_stride + output * pixels + pixel]`, pixels `step` apart.
 pub(super) struct Target<'a, E> {
     pub(super) values: &'a mut [MaybeUninit<E>],
@@ -70,12 +99,11 @@ pub(super) struct Target<'a, E> {
     pub(super) activation: Option<Activation>,
 }
 
-/// Computes all outputs at the positions of `spans`: `filters` is `[output][input and tap]`, `bias` one value for each
-/// output, or empty.
+/// Computes all outputs at the positions of `spans`; `bias` has one value for each output, or none.
 #[inline(always)]
 pub(super) fn multiply_spans<S: Simd, E: Real>(
     simd: S,
-    filters: &[E],
+    filters: Filters<E>,
     bias: &[E],
     source: Source<E>,
     spans: &[Span],
@@ -91,7 +119,7 @@ pub(super) fn multiply_spans<S: Simd, E: Real>(
 #[inline(always)]
 fn blocks<S: Simd, E: Real, const M: usize>(
     simd: S,
-    filters: &[E],
+    filters: Filters<E>,
     bias: &[E],
     source: Source<E>,
     spans: &[Span],
@@ -113,7 +141,7 @@ fn blocks<S: Simd, E: Real, const M: usize>(
 #[inline(always)]
 fn one_block<S: Simd, E: Real, const M: usize>(
     simd: S,
-    filters: &[E],
+    filters: Filters<E>,
     bias: &[E],
     source: Source<E>,
     spans: &[Span],
@@ -122,10 +150,10 @@ fn one_block<S: Simd, E: Real, const M: usize>(
 ) {
     let length = source.offsets.len();
     // Outputs beyond the last are the last again, and are not written.
-    let (mut rows, mut start) = ([&filters[..0]; M], [E::ZERO; M]);
+    let (mut rows, mut start) = ([&filters.values[..0]; M], [E::ZERO; M]);
     for m in 0..M {
         let output = (outputs.start + m).min(target.outputs - 1);
-        rows[m] = &filters[output * length..(output + 1) * length];
+        rows[m] = filters.of(output, length);
         start[m] = bias.get(output).copied().unwrap_or(E::ZERO);
     }
     match spans {

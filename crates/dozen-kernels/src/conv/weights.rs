@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::dense::Sizes;
 use super::plan::Plan;
+use super::small::{self, Summed};
 use crate::real::{Real, architecture};
 use crate::vector::{lanes, load_unchecked};
 
@@ -19,10 +20,17 @@ const PARTS: usize = 8;
 
 /// Writes `dw`, `[groups * outputs][inputs][taps]`, by the forward plan.
 pub(super) fn weight_gradient<E: Real>(plan: &Plan, sizes: Sizes, x: &[E], dy: &[E], dw: &mut [E]) {
-    let units = units(plan, sizes);
+    let together = small::images_summed::<E>(plan, sizes, PARTS);
+    let units = match together {
+        Some(images) => units_of_images(plan, sizes.batch, images),
+        None => units(plan, sizes),
+    };
     for (group, dw) in dw.chunks_mut(dw.len() / sizes.groups).enumerate() {
         let parts = units.len().min(PARTS);
-        let cuts = (PARTS / parts).min(sizes.outputs);
+        // Each cut packs its images again, so that there are no more than threads.
+        let cuts =
+            if together.is_some() { rayon::current_num_threads().div_ceil(parts) } else { PARTS / parts };
+        let cuts = cuts.clamp(1, sizes.outputs);
         let chunk = sizes.outputs.div_ceil(cuts);
         let row = dw.len() / sizes.outputs;
         let tasks: Vec<(usize, Range<usize>)> = (0..parts)
@@ -37,13 +45,17 @@ pub(super) fn weight_gradient<E: Real>(plan: &Plan, sizes: Sizes, x: &[E], dy: &
             .map(|(part, outputs)| {
                 let share = part * units.len() / parts..(part + 1) * units.len() / parts;
                 let outputs = outputs.clone();
-                architecture().dispatch(Part { plan, sizes, group, x, dy, units: &units[share], outputs })
+                let units = &units[share];
+                let small = together.is_some();
+                architecture().dispatch(Part { plan, sizes, group, x, dy, units, outputs, small })
             })
             .collect();
-        dw.fill(E::ZERO);
-        for ((_, outputs), sums) in tasks.iter().zip(&sums) {
-            for (dw, &sum) in dw[outputs.start * row..outputs.end * row].iter_mut().zip(sums) {
-                *dw += sum;
+        for ((part, outputs), sums) in tasks.iter().zip(&sums) {
+            let dw = &mut dw[outputs.start * row..outputs.end * row];
+            if *part == 0 {
+                dw.copy_from_slice(sums);
+            } else {
+                dw.iter_mut().zip(sums).for_each(|(dw, &sum)| *dw += sum);
             }
         }
     }
@@ -61,16 +73,21 @@ fn units(plan: &Plan, sizes: Sizes) -> Vec<Unit> {
     // Images side by side in a grid whose positions all lie in one phase; else each for itself.
     let together = if plan.rows.phases * plan.columns.phases == 1 { (band / rows.max(1)).max(1) } else { 1 };
     if together > 1 {
-        let images = (0..sizes.batch).step_by(together);
-        return images
-            .map(|first| Unit { images: first..(first + together).min(sizes.batch), rows: 0..rows })
-            .collect();
+        return units_of_images(plan, sizes.batch, together);
     }
     let pieces = rows.div_ceil(band);
     let bands = move |piece: usize| piece * rows / pieces..(piece + 1) * rows / pieces;
     (0..sizes.batch)
         .flat_map(|image| (0..pieces).map(move |piece| Unit { images: image..image + 1, rows: bands(piece) }))
         .collect()
+}
+
+/// Whole images, so many at a time.
+fn units_of_images(plan: &Plan, batch: usize, together: usize) -> Vec<Unit> {
+    let images = (0..batch).step_by(together);
+    let unit =
+        |first: usize| Unit { images: first..(first + together).min(batch), rows: 0..plan.rows.positions };
+    images.map(unit).collect()
 }
 
 /// Some outputs of one group over some units.
@@ -82,6 +99,8 @@ struct Part<'a, E> {
     dy: &'a [E],
     units: &'a [Unit],
     outputs: Range<usize>,
+    /// Whether its images are laid side by side.
+    small: bool,
 }
 
 impl<E: Real> WithSimd for Part<'_, E> {
@@ -93,6 +112,14 @@ impl<E: Real> WithSimd for Part<'_, E> {
         let mut sums = vec![E::ZERO; self.outputs.len() * self.sizes.inputs * taps];
         let (mut grid, mut spread) = (Vec::new(), Vec::new());
         for unit in self.units {
+            if self.small {
+                let (x, dy) = self.image(unit.images.start);
+                let Sizes { inputs, outputs, .. } = self.sizes;
+                let apart = outputs * self.plan.target_pixels();
+                let (outputs, images) = (self.outputs.len(), unit.images.len());
+                Summed { plan: self.plan, inputs, outputs, images, x, dy, apart }.add(simd, &mut sums);
+                continue;
+            }
             let offsets = self.plan.offsets((0, 0), unit.rows.len());
             let (x, dy) =
                 self.in_place(unit).unwrap_or_else(|| self.pack(unit, &offsets, (&mut grid, &mut spread)));

@@ -6,6 +6,7 @@ use std::path::Path;
 use burn::tensor::TensorData;
 use dozen_nn::{Error, ModelFolder, named_tensors, read_tensors};
 
+use super::resnet::TRIDENT_STAGE;
 use super::{Backbone, BoxesConfig, Detector, DetectorConfig, Head, Neck, ResNetConfig};
 use crate::efficientnet::{self, Numerics, Source, import_features};
 use crate::weights::{Tensors, read_weights};
@@ -44,11 +45,6 @@ fn foreign(path: &str) -> Option<String> {
         ["resnet", "stages", stage, unit, "shortcut", rest @ ..] => {
             let within = format!("layer{}.{unit}.downsample", after(stage)?);
             of_unit(rest, &format!("{within}.0"), &format!("{within}.1"))
-        }
-        // Branches with weights of their own begin alike.
-        ["resnet", "others", _, unit, "convolutions", convolution, rest @ ..] => {
-            let (unit, number) = (after(unit)?, after(convolution)?);
-            of_unit(rest, &format!("layer3.{unit}.conv{number}"), &format!("layer3.{unit}.bn{number}"))
         }
         ["pyramid", "lateral", level, tensor] => {
             Some(format!("backbone.fpn.inner_blocks.{level}.0.{tensor}"))
@@ -113,14 +109,18 @@ pub fn import_backbone(network: &Detector, path: &Path) -> Result<Vec<(String, T
     let mut problems = Vec::new();
     let mut all = Vec::new();
     for (path, own) in named_tensors(network) {
+        let begun = match names(&path) {
+            Some(name) if tensors.contains_key(&name) => path.clone(),
+            _ => of_stage(&path, network.config()).unwrap_or_else(|| path.clone()),
+        };
         // A classifier's own layer has the shape of its classes, and is not used.
-        let Some(name) = names(&path).filter(|name| !name.starts_with("classifier")) else {
+        let Some(name) = names(&begun).filter(|name| !name.starts_with("classifier")) else {
             all.push((path, own));
             continue;
         };
         // As they stand, or as the backbone of a detector.
         let theirs = tensors.get(&name).or_else(|| tensors.get(&format!("backbone.body.{name}")));
-        let ours = name == path || of_classifier || network.efficientnet.is_some();
+        let ours = name == begun || of_classifier || network.efficientnet.is_some();
         let fit =
             |theirs: &TensorData| if ours { same(&name, &own, theirs) } else { fitted(&name, &own, theirs) };
         match theirs.map(fit) {
@@ -158,6 +158,14 @@ type NameOf = fn(&str) -> Option<String>;
 fn of_backbone(path: &str) -> Option<String> {
     let is_backbone = path.starts_with("resnet.") || path.starts_with("efficientnet.");
     is_backbone.then(|| path.to_owned())
+}
+
+/// Of a tensor of a branch with weights of its own, that of the stage, at which it begins where there are no others for it.
+fn of_stage(path: &str, config: &DetectorConfig) -> Option<String> {
+    let (_branch, rest) = path.strip_prefix("resnet.others.")?.split_once('.')?;
+    let (unit, rest) = rest.split_once('.')?;
+    let unit = unit.parse::<usize>().ok()? + config.branches.as_ref()?.first();
+    Some(format!("resnet.stages.{TRIDENT_STAGE}.{unit}.{rest}"))
 }
 
 /// The path in an EfficientNet by itself.

@@ -99,7 +99,7 @@ pub struct ResNet {
 }
 
 /// The stage whose last units have branches.
-const TRIDENT_STAGE: usize = 2;
+pub(super) const TRIDENT_STAGE: usize = 2;
 
 impl ResNet {
     /// With starting weights. `a_trous`: the last stage has stride 1 and dilation 2.
