@@ -68,8 +68,9 @@ DETECTORS = [
     ("R-FCN, k = 7", "--arch rfcn --parts 7"),
     ("one branch, dilation 2", "--arch tridentnet --dilations 2"),
     ("one branch, dilation 3", "--arch tridentnet --dilations 3"),
-    ("Faster R-CNN, pyramid", "--arch faster-rcnn --neck fpn"),
+    ("three branches, shared, ranges 0-90, 30-160, 90-", "--arch tridentnet --ranges 0-90,30-160,90-"),
     ("three branches, own weights, all sizes", "--arch tridentnet --own-weights --all-sizes"),
+    ("Faster R-CNN, pyramid", "--arch faster-rcnn --neck fpn"),
     ("three branches, own weights, by size", "--arch tridentnet --own-weights"),
 ]
 
