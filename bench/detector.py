@@ -68,7 +68,7 @@ DETECTORS = [
     ("R-FCN, k = 7", "--arch rfcn --parts 7"),
     ("one branch, dilation 2", "--arch tridentnet --dilations 2"),
     ("one branch, dilation 3", "--arch tridentnet --dilations 3"),
-    ("three branches, shared, ranges 0-90, 30-160, 90-", "--arch tridentnet --ranges 0-90,30-160,90-"),
+    ("three branches, shared, by ranges brought to 160 pixels", "--arch tridentnet --ranges 0-18,6-32,18-"),
     ("three branches, own weights, all sizes", "--arch tridentnet --own-weights --all-sizes"),
     ("Faster R-CNN, pyramid", "--arch faster-rcnn --neck fpn"),
     ("three branches, own weights, by size", "--arch tridentnet --own-weights"),
@@ -148,9 +148,9 @@ def torch_images(path):
 CELLS = [
     ("dozen, Faster R-CNN, pyramid", "--neck fpn"),
     ("torchvision, Faster R-CNN, pyramid", None),
-    ("dozen, the same with a moving average of weights (0.99)", "--neck fpn --ema 0.99"),
     ("dozen, R-FCN, k = 7, hard examples", "--arch rfcn --ohem"),
     ("dozen, TridentNet", "--arch tridentnet"),
+    ("dozen, Faster R-CNN, pyramid, moving average of weights (0.99)", "--neck fpn --ema 0.99"),
 ]
 
 

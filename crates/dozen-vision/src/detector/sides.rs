@@ -35,12 +35,6 @@ impl Sides {
         };
         Self { from: self.from.max(other.from), to }
     }
-
-    /// In pixels of an image made larger by this factor.
-    #[must_use]
-    pub fn times(self, factor: f32) -> Self {
-        Self { from: self.from * factor, to: self.to.map(|to| to * factor) }
-    }
 }
 
 impl FromStr for Sides {
@@ -73,7 +67,6 @@ mod tests {
                 && !large.hold(rect(19.0))
         );
         assert_eq!(small.and(large), Sides { from: 20.0, to: Some(30.0) });
-        assert_eq!(large.times(0.5), Sides { from: 10.0, to: None });
         for wrong in ["30", "30-20", "a-b", "-5-3"] {
             assert!(wrong.parse::<Sides>().unwrap_err().contains("no range of sides"));
         }

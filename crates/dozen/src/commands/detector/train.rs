@@ -107,7 +107,7 @@ struct BranchArguments {
     /// Dilation of each branch
     #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 3], value_name = "N,...")]
     dilations: Vec<usize>,
-    /// The sides of boxes, roots of areas in pixels of the network, that each branch learns and gives [default: of three branches the paper's, brought to the image size]
+    /// The sides of boxes, roots of areas in pixels of the network, that each branch learns and gives [default: of three branches the paper's 0-90,30-160,90-]
     #[arg(long, value_delimiter = ',', value_name = "FROM-TO,...")]
     ranges: Vec<Sides>,
     /// Let every branch learn boxes of all sizes
@@ -270,15 +270,14 @@ impl Network {
 }
 
 impl BranchArguments {
-    /// Those of tridentnet, with ranges that go by the sides of the images.
-    fn branches(&self, side: usize) -> Branches {
+    /// Those of tridentnet.
+    fn branches(&self) -> Branches {
         let count = self.dilations.len();
-        // The paper's, of images whose shorter side is 800.
-        let paper = [(0.0, Some(90.0)), (30.0, Some(160.0)), (90.0, None)]
-            .map(|(from, to)| Sides { from, to }.times(side as f32 / 800.0));
+        // The paper's, however large images are: how far a branch sees is counted in the network's pixels, too.
+        let paper = [(0.0, Some(90.0)), (30.0, Some(160.0)), (90.0, None)];
         let sides = match (self.all_sizes, count) {
             (true, _) => Vec::new(),
-            (false, 3) if self.ranges.is_empty() => paper.to_vec(),
+            (false, 3) if self.ranges.is_empty() => paper.map(|(from, to)| Sides { from, to }).to_vec(),
             (false, _) => self.ranges.clone(),
         };
         Branches {
@@ -348,7 +347,7 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
             NeckFlag::Fpn => Neck::Fpn,
         },
         head: network.head(backbone),
-        branches: (network.arch == Arch::Tridentnet).then(|| arguments.branches.branches(side)),
+        branches: (network.arch == Arch::Tridentnet).then(|| arguments.branches.branches()),
         scales: network.anchors.clone(),
         ratios: network.ratios.clone(),
         categories: pictures.set().categories.len(),
