@@ -49,6 +49,11 @@ def seeds_named():
     return [int(seed) for seed in os.environ.get("DOZEN_BENCH_SEEDS", "0").split(",")]
 
 
+def wanted(kept):
+    """With DOZEN_BENCH_KEPT only what was measured before is written down."""
+    return "DOZEN_BENCH_KEPT" not in os.environ or kept.is_file()
+
+
 def scenes(name, rows, size, seed):
     folder = WORK / name
     if not (folder / "boxes.json").is_file():
@@ -85,12 +90,12 @@ def scenes_quality():
         found = dozen("detector", "train", before, "--valid", valid, *common, "--arch", "rfcn", "--parts", 3, "--epochs", 10, "--rate", 0.002, "--out", backbone)
         print("backbone", found, flush=True)
     rows = []
-    # With DOZEN_BENCH_KEPT only what was measured before is written down.
-    kept = lambda name: all((WORK / f"{name}, {seed}, {epochs}.json").is_file() for seed in seeds)
-    for name, flags in [detector for detector in DETECTORS if "DOZEN_BENCH_KEPT" not in os.environ or kept(detector[0])]:
+    for name, flags in DETECTORS:
+        files = [(seed, WORK / f"{name}, {seed}, {epochs}.json") for seed in seeds]
+        if not all(wanted(out) for _, out in files):
+            continue
         results = []
-        for seed in seeds:
-            out = WORK / f"{name}, {seed}, {epochs}.json"
+        for seed, out in files:
             if not out.is_file():
                 run = WORK / "run"
                 subprocess.run(["rm", "-rf", run, f"{run}.partial"])
@@ -146,7 +151,7 @@ def torch_images(path):
     return [(lambda file=file: torch.from_numpy(numpy.asarray(Image.open(file).convert("RGB")).copy()).permute(2, 0, 1).float() / 255, target) for file, target in items], truth
 
 
-# Those with a peer come first; the others are judged beside them.
+# The flags of dozen's; none for torchvision.
 CELLS = [
     ("dozen, Faster R-CNN, pyramid", "--neck fpn"),
     ("torchvision, Faster R-CNN, pyramid", None),
@@ -162,8 +167,8 @@ def cells():
     epochs, size, longest, anchors, units = int(os.environ.get("DOZEN_BENCH_EPOCHS", "12")), 192, 256, (16, 32, 64, 96, 128), 256
     bccd = DATA / "bccd/BCCD"
     common = ["--image-size", size, "--longest", longest, "--units", units, "--anchors", ",".join(map(str, anchors)), "--batch-size", 4, "--epochs", epochs, "--rate", 0.001, "--clip-norm", 5]
-    def run_of(name, flags, seed):
-        kept = WORK / f"cells {name}, {epochs}, {seed}.json"
+
+    def run_of(name, flags, seed, kept):
         if kept.is_file():
             return json.loads(kept.read_text())
         if flags is None:
@@ -179,9 +184,10 @@ def cells():
 
     lines = ["| detector | AP, each seed | AP at 0.5, each seed | mean of these | seconds an image in training |", "|---|---|---|---|---|"]
     for name, flags in CELLS:
-        # With DOZEN_BENCH_KEPT only what was measured before is written down.
-        of_row = [seed for seed in seeds if "DOZEN_BENCH_KEPT" not in os.environ or (WORK / f"cells {name}, {epochs}, {seed}.json").is_file()]
-        found = [run_of(name, flags, seed) for seed in of_row]
+        files = [(seed, WORK / f"cells {name}, {epochs}, {seed}.json") for seed in seeds]
+        found = [run_of(name, flags, seed, kept) for seed, kept in files if wanted(kept)]
+        if not found:
+            continue
         each = lambda key: ", ".join(f"{one[key]:.3f}" for one in found)
         lines.append(f"| {name} | {each('map')} | {each('map50')} | {statistics.mean(one['map50'] for one in found):.3f} | {statistics.median(one['seconds'] for one in found):.2f} |")
         after = ["", f"BCCD's own split, judged on its test images; ResNet-18 from nothing, {epochs} epochs in batches of 4 at {size} x {longest} pixels, Adam at 0.001 with a cosine, mirrored; dozen keeps the best epoch by the validation images, whose evaluation is in its seconds. Seeds from {seeds[0]} on. {machine()}"]

@@ -81,10 +81,8 @@ impl Columns {
         let mut rest = schema.columns.as_slice();
         for block in &self.blocks {
             let own = block.sizes()[0];
-            if own > rest.len() {
-                return false;
-            }
-            let fits = match (block, &rest[0].kind) {
+            let Some(first) = rest.first().filter(|_| own <= rest.len()) else { return false };
+            let fits = match (block, &first.kind) {
                 (Block::Levels { levels }, Kind::Categorical { levels: texts }) => *levels == texts.len(),
                 (Block::Levels { levels }, Kind::Binary) => *levels == 2,
                 (Block::Levels { .. }, Kind::Real { .. }) => false,
@@ -211,6 +209,20 @@ mod tests {
     use dozen_data::ColumnSchema;
 
     use super::*;
+
+    #[test]
+    fn a_layout_of_other_columns_does_not_fit() {
+        let kind = Kind::Real { mean: 0.0, deviation: 1.0 };
+        let schema = Schema { columns: vec![ColumnSchema { name: "x".into(), kind }] };
+        let numbers = |each: &[usize]| Columns {
+            blocks: each.iter().map(|columns| Block::Numbers { columns: *columns }).collect(),
+        };
+        assert!(numbers(&[1]).fits(&schema));
+        for other in [&[][..], &[2], &[0, 1], &[1, 0], &[1, 1]] {
+            assert!(!numbers(other).fits(&schema), "{other:?}");
+        }
+        assert!(!Columns { blocks: vec![Block::Levels { levels: 2 }] }.fits(&schema));
+    }
 
     #[test]
     fn rows_come_back() {

@@ -7,7 +7,7 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::plan::{Class, Plan};
+use super::plan::{Class, Plan, of_all_inputs};
 use super::tile::{Filters, Lanes, Run, Source, Span, Target, VECTORS, block, multiply_spans};
 use crate::activation::Activation;
 use crate::real::{Real, architecture};
@@ -174,8 +174,7 @@ impl<E: Real> Task<'_, E> {
         }
         for (class, filters) in plan.classes().zip(self.filters) {
             let taps = plan.offsets(class, rows.len());
-            let input = |input: usize| taps.iter().map(move |tap| input * plane + tap);
-            let offsets: Vec<usize> = (0..self.inputs).flat_map(input).collect();
+            let offsets = of_all_inputs(&taps, self.inputs, plane);
             let filters = Filters::packed(&filters[self.first_filter * offsets.len()..]);
             let long = offsets.len() >= LONG_SUM;
             let spans = plan.spans(class, rows.clone(), lanes::<S, E>(), long);

@@ -203,8 +203,8 @@ fn run<E: Real>(plan: &Plan, sizes: Sizes, x: &[E], weights: Weights<E>, around:
             } else if plan.is_pointwise() && groups == 1 {
                 let weights = weights.class(plan, (0, 0), sizes);
                 pointwise::mix_channels(sizes, plan.target_pixels(), x, &weights, around, y);
-            } else if small::suits::<E>(plan, sizes) {
-                small::convolve(plan, sizes, x, weights, around, y);
+            } else if let Some(images) = small::images_together::<E>(plan, sizes) {
+                small::convolve(plan, sizes, images, x, weights, around, y);
             } else {
                 dense::convolve(plan, sizes, x, weights, around, y);
             }

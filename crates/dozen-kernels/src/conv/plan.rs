@@ -232,6 +232,11 @@ impl Plan {
     }
 }
 
+/// The offsets of taps in the grids of all inputs, which lie `plane` apart.
+pub(super) fn of_all_inputs(taps: &[usize], inputs: usize, plane: usize) -> Vec<usize> {
+    (0..inputs).flat_map(|input| taps.iter().map(move |tap| input * plane + tap)).collect()
+}
+
 /// `to[i] = from[step * i]`.
 #[inline(always)]
 fn copy_apart<E: Copy>(to: &mut [E], from: &[E], step: usize) {

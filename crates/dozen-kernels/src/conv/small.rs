@@ -10,7 +10,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::dense::{Around, GRID, Sizes, Weights, outputs_per_task};
-use super::plan::Plan;
+use super::plan::{Plan, of_all_inputs};
 use super::tile::{Filters, Lanes, Run, Source, Span, Target, VECTORS, multiply_spans};
 use crate::activation::Activation;
 use crate::real::{Real, architecture};
@@ -22,13 +22,16 @@ const MANY_OUTPUTS: usize = 32;
 /// The vectors that are left must be this share of those of [`super::dense`] at most.
 const FEWER: f64 = 0.85;
 
-/// Whether a convolution is done faster so.
-pub(super) fn suits<E: Real>(plan: &Plan, sizes: Sizes) -> bool {
-    let Sizes { batch, groups, outputs, .. } = sizes;
-    if groups != 1 || batch == 0 || outputs < MANY_OUTPUTS {
-        return false;
+/// How many images a task lays side by side, enough for every thread to have one and not more than the second cache holds; `None` where the convolution is
+/// not done faster so.
+pub(super) fn images_together<E: Real>(plan: &Plan, sizes: Sizes) -> Option<usize> {
+    let Sizes { batch, groups, inputs, outputs } = sizes;
+    let plane = plan.classes().map(|class| plan.copies(class, 1)).max().unwrap_or(0);
+    let fit = GRID / (inputs * plane).max(1);
+    if groups != 1 || batch == 0 || outputs < MANY_OUTPUTS || fit == 0 {
+        return None;
     }
-    let Some(images) = images_together(plan, sizes) else { return false };
+    let images = (batch / rayon::current_num_threads()).clamp(1, fit);
     let lanes = architecture().dispatch(LaneCount(std::marker::PhantomData::<E>));
     let rows = plan.rows.positions;
     let (mut ours, mut theirs) = (0, 0);
@@ -39,14 +42,7 @@ pub(super) fn suits<E: Real>(plan: &Plan, sizes: Sizes) -> bool {
                 .div_ceil(lanes);
         theirs += taps * images * plan.spans(class, 0..rows, lanes, true).len();
     }
-    (ours as f64) <= FEWER * theirs as f64
-}
-
-/// Images of a task: enough for every thread to have one, and not more than the second cache holds; `None` where not even one fits.
-fn images_together(plan: &Plan, sizes: Sizes) -> Option<usize> {
-    let plane = plan.classes().map(|class| plan.copies(class, 1)).max().unwrap_or(0);
-    let fit = GRID / (sizes.inputs * plane).max(1);
-    (fit > 0).then(|| (sizes.batch / rayon::current_num_threads()).clamp(1, fit))
+    ((ours as f64) <= FEWER * theirs as f64).then_some(images)
 }
 
 /// How many values a vector has under the instruction set.
@@ -61,10 +57,11 @@ impl<E: Real> WithSimd for LaneCount<E> {
     }
 }
 
-/// `y = f(W * x + b)` by the plan, without a scale, in one group. Writes all of `y`.
+/// `y = f(W * x + b)` by the plan, without a scale, in one group, so many images side by side. Writes all of `y`.
 pub(super) fn convolve<E: Real>(
     plan: &Plan,
     sizes: Sizes,
+    images: usize,
     x: &[E],
     weights: Weights<E>,
     around: Around<E>,
@@ -72,7 +69,6 @@ pub(super) fn convolve<E: Real>(
 ) {
     let Sizes { batch, inputs, outputs, .. } = sizes;
     let filters: Vec<Cow<[E]>> = plan.classes().map(|class| weights.class(plan, class, sizes)).collect();
-    let images = images_together(plan, sizes).unwrap_or(1);
     let (source, pixels) = (inputs * plan.source_pixels(), plan.target_pixels());
     // A single image may be cut further, where there are more threads than images.
     let chunk = if images > 1 { outputs } else { outputs_per_task(outputs, batch) };
@@ -148,14 +144,13 @@ impl<E: Real> WithSimd for Task<'_, E> {
             if number > 0 {
                 grid.fill(E::ZERO);
             }
-            let plane = plan.copies(class, images);
-            if plane == 0 && plan.rows_and_columns(class).iter().any(Range::is_empty) {
+            if plan.rows_and_columns(class).iter().any(Range::is_empty) {
                 continue;
             }
+            let plane = plan.copies(class, images);
             pack(plan, class, self.inputs, images, self.x, &mut grid);
             let taps = plan.offsets_in_copies(class, images);
-            let input = |input: usize| taps.iter().map(move |tap| input * plane + tap);
-            let offsets: Vec<usize> = (0..self.inputs).flat_map(input).collect();
+            let offsets = of_all_inputs(&taps, self.inputs, plane);
             let source = Source::new(&grid, &offsets);
             let mut target = Target {
                 values: &mut *self.y,
@@ -296,8 +291,7 @@ impl<E: Real> Summed<'_, E> {
         let offsets: Vec<usize> = (0..positions).map(|position| position * width).collect();
         let source = Source::new(&gradients, &offsets);
         let taps = plan.offsets_in_copies(class, self.images);
-        let input = |input: usize| taps.iter().map(move |tap| input * plane + tap);
-        let rows: Vec<usize> = (0..self.inputs).flat_map(input).collect();
+        let rows = of_all_inputs(&taps, self.inputs, plane);
         let vectors: Vec<usize> = (0..width).step_by(lanes).collect();
         let mut products = vec![MaybeUninit::new(E::ZERO); TURNED * VECTORS * lanes];
         for vectors in vectors.chunks(VECTORS) {

@@ -7,7 +7,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::dense::Sizes;
-use super::plan::Plan;
+use super::plan::{Plan, of_all_inputs};
 use super::small::{self, Summed};
 use crate::real::{Real, architecture};
 use crate::vector::{lanes, load_unchecked};
@@ -123,8 +123,7 @@ impl<E: Real> WithSimd for Part<'_, E> {
             let offsets = self.plan.offsets((0, 0), unit.rows.len());
             let (x, dy) =
                 self.in_place(unit).unwrap_or_else(|| self.pack(unit, &offsets, (&mut grid, &mut spread)));
-            let row = |input: usize| x.offsets.iter().map(move |offset| input * x.stride + offset);
-            let columns: Vec<usize> = (0..self.sizes.inputs).flat_map(row).collect();
+            let columns = of_all_inputs(x.offsets, self.sizes.inputs, x.stride);
             add(simd, x, dy, &mut sums, &columns);
         }
         sums
