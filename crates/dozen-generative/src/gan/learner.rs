@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use dozen_data::{Matrix, split_rows};
 use dozen_nn::{
-    Error, History, Learner, ModelFolder, Optimizer, Progress, RunFolder, StepContext, Terms, Trained,
+    Decay, Error, History, Learner, ModelFolder, Optimizer, Progress, RunFolder, StepContext, Terms, Trained,
     read_tensors, train, write_tensors,
 };
 
@@ -271,9 +271,10 @@ impl Learner for GanLearner<'_> {
         terms
     }
 
-    /// Of images the distance between pixels says little; the last weights stand, as everywhere.
+    /// The last weights stand where the distance cannot tell looks apart: between pixels of images it says little, and of networks whose
+    /// rates fell to zero it lies within chance of the least, while the last steps made them most exact.
     fn keeps_best(&self) -> bool {
-        self.config.image.is_none()
+        self.config.image.is_none() && self.config.training.schedule.decay == Decay::Constant
     }
 
     fn save(&self, folder: &Path, with_optimizer: bool) -> Result<(), Error> {

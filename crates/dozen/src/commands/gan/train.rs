@@ -57,7 +57,8 @@ struct Training {
     /// The discriminator's learning rate [default: the papers': 5e-5 with clip, 1e-4 where slopes are held otherwise, else 2e-4]
     #[arg(long, value_name = "RATE")]
     rate: Option<f64>,
-    /// Let the rates fall to zero in a straight line
+    /// Let the rates fall to zero in a straight line, and keep the last weights; otherwise, on tables, those of the look with the
+    /// least distance to held-out rows
     #[arg(long)]
     linear_decay: bool,
     /// Bound on the norm of each gradient
