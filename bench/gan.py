@@ -163,15 +163,15 @@ def speed(folder):
 
 
 HELD = ["--critic-steps", 2, "--beta1", 0.5, "--beta2", 0.99, "--linear-decay"]
-PENALTY = ["--loss", "wasserstein", "--penalty", 0.1, "--rate", 0.002, *HELD]
+PENALTY = ["--loss", "wasserstein", "--penalty", 0.1, *HELD]
 MINIMAX = ["--loss", "minimax", "--rate", 0.001]
 # Layers of 128 units in the critic: modes nearer to each other want more.
 TWO, THREE = ["--critic-hidden", "128,128"], ["--critic-hidden", "128,128,128"]
 GAMES = [
-    ("gaussian-ring", "Wasserstein, gradient penalty 0.1", [*PENALTY, *TWO], 40_000),
+    ("gaussian-ring", "Wasserstein, gradient penalty 0.1", [*PENALTY, "--rate", 0.002, *TWO], 40_000),
     ("gaussian-ring", "hinge, spectral norm", ["--loss", "hinge", "--rate", 0.004, *HELD, *TWO], 40_000),
     ("gaussian-ring", "minimax", [*MINIMAX, *TWO], 4000),
-    ("gaussian-grid", "Wasserstein, gradient penalty 0.1", [*PENALTY, *THREE], 80_000),
+    ("gaussian-grid", "Wasserstein, gradient penalty 0.1", [*PENALTY, "--rate", 0.003, *THREE], 80_000),
     ("gaussian-grid", "hinge, spectral norm, slopes to 30", ["--loss", "hinge", "--slope", 30, "--rate", 0.002, *HELD, *THREE], 80_000),
     ("gaussian-grid", "minimax", [*MINIMAX, *TWO], 4000),
 ]

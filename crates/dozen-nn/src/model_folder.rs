@@ -118,6 +118,17 @@ impl ModelFolder {
             .map_err(|e| Error::folder(&self.path.join("config.json"), format!("cannot be understood: {e}")))
     }
 
+    /// What a check of the configuration found, as a fault of this folder.
+    ///
+    /// # Errors
+    /// Those of the check, with the name of the file.
+    pub fn checked(&self, found: Result<(), Error>) -> Result<(), Error> {
+        let of_folder = |fault| {
+            Error::folder(&self.path.join("config.json"), format!("holds what no model can have: {fault}"))
+        };
+        found.map_err(of_folder)
+    }
+
     /// Checks that the files of weights can hold as many numbers as the configuration says at the least, so that sizes which belong to no file are
     /// refused before memory is asked for.
     ///

@@ -111,7 +111,7 @@ impl Model {
             Task::Forecast { .. } => None,
             _ => Some(Units::open(folder)?),
         };
-        config.model.validate()?;
+        opened.checked(config.model.validate())?;
         opened.holds(config.model.least_parameters(config.sizes(units.as_ref())))?;
         let mut model = Self::fresh(config, units, device);
         model.network = load_weights(model.network, &opened.weights())?;

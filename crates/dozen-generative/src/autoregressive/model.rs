@@ -31,7 +31,7 @@ impl Model {
     pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
         let folder = ModelFolder::open(folder)?;
         let config: Config = folder.config_of(FAMILY)?;
-        config.validate()?;
+        folder.checked(config.validate())?;
         let layout = Layout::new(&config.columns, &config.order, config.model.mixtures);
         folder.holds(config.model.least_parameters(&layout))?;
         let networks = load_weights(fresh_networks(&config, &layout, None, device), &folder.weights())?;

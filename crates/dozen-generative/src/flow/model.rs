@@ -97,7 +97,7 @@ impl Model {
     pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
         let folder = ModelFolder::open(folder)?;
         let config: Config = folder.config_of(FAMILY)?;
-        config.model.validate(config.columns.columns.len())?;
+        folder.checked(config.model.validate(config.columns.columns.len()))?;
         folder.holds(config.least_parameters())?;
         let flow = fresh(&config, device);
         let flow = load_weights(flow, &folder.weights())?;

@@ -54,10 +54,10 @@ impl Model {
     pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
         let folder = ModelFolder::open(folder)?;
         let config: Config = folder.config_of(FAMILY)?;
-        config.model.validate()?;
+        folder.checked(config.model.validate())?;
         if !config.layout.fits(&config.columns) {
-            let problem = "the layout of its rows is not that of its columns; config.json was changed";
-            return Err(Error::Request(format!("`{}`: {problem}", folder.path().display())));
+            let problem = "the layout of its rows is not that of its columns";
+            folder.checked(Err(Error::Request(problem.to_owned())))?;
         }
         folder.holds(config.model.least_parameters(config.layout.width()))?;
         let (generator, critic) = config.fresh(device);

@@ -28,7 +28,7 @@ impl Model {
     pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
         let folder = ModelFolder::open(folder)?;
         let config: Config = folder.config_of(FAMILY)?;
-        config.model.validate(config.condition_width())?;
+        folder.checked(config.model.validate(config.condition_width()))?;
         folder.holds(config.model.least_parameters(config.columns.columns.len()))?;
         let network = load_weights(fresh(&config, device), &folder.weights())?;
         Ok(Self::new(config, network, device))

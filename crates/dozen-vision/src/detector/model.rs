@@ -60,8 +60,8 @@ impl Model {
     pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
         let folder = ModelFolder::open(folder)?;
         let config: Config = folder.config_of(FAMILY)?;
-        config.model.validate()?;
-        config.input.validate()?;
+        folder.checked(config.model.validate())?;
+        folder.checked(config.input.validate())?;
         folder.holds(config.model.least_parameters())?;
         let network = load_weights(Detector::new(&config.model, device), &folder.weights())?;
         Ok(Self::new(config, network, device))

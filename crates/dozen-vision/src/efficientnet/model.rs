@@ -51,8 +51,8 @@ impl Model {
     pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
         let folder = ModelFolder::open(folder)?;
         let config: Config = folder.config_of(FAMILY)?;
-        config.model.validate()?;
-        config.preprocessing.validate()?;
+        folder.checked(config.model.validate())?;
+        folder.checked(config.preprocessing.validate())?;
         folder.holds(cost(&config.model).parameters as f64)?;
         let network = load_weights(EfficientNet::new(&config.model, device), &folder.weights())?;
         Ok(Self::new(config, network, device))
