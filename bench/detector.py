@@ -80,27 +80,33 @@ DETECTORS = [
 ]
 
 
-# Scenes of one kind: their sides, how many to learn from and to judge by, the anchors' sides, and which detectors.
-SMALL = {"size": 160, "train": ("train", 500), "valid": ("valid", 200), "anchors": "8,16,32,64,128", "names": [name for name, _ in DETECTORS]}
-LARGE = {"size": 320, "train": ("large-train", 300), "valid": ("large-valid", 150), "anchors": "8,16,32,64,128,256",
+# Scenes of one kind: their table, their sides, how many to learn from and to judge by, the anchors' sides, and which detectors.
+SMALL = {"table": "detector scenes", "size": 160, "train": ("train", 500), "valid": ("valid", 200), "anchors": "8,16,32,64,128", "names": [name for name, _ in DETECTORS]}
+LARGE = {"table": "detector large scenes", "size": 320, "train": ("large-train", 300), "valid": ("large-valid", 150), "anchors": "8,16,32,64,128,256",
          "names": ["one branch, dilation 1", "three branches, shared, all sizes", "three branches, shared, by size (TridentNet)"]}
-COMMON = ["--width", 32, "--units", 256, "--batch-size", 4, "--sampled", 64, "--clip-norm", 5]
+
+
+def of_kind(kind):
+    """The scenes held out, and the flags that all detectors of a kind share."""
+    size = kind["size"]
+    flags = ["--width", 32, "--units", 256, "--batch-size", 4, "--sampled", 64, "--clip-norm", 5, "--image-size", size, "--longest", size, "--anchors", kind["anchors"]]
+    return scenes(*kind["valid"], size, 9), flags
 
 
 def backbone_of_scenes():
     """What every detector starts from: an R-FCN of small scenes."""
     backbone = WORK / "backbone"
     if not backbone.is_dir():
-        before, valid = scenes("before", 700, 160, 7), scenes("valid", 200, 160, 9)
-        found = dozen("detector", "train", before, "--valid", valid, *COMMON, "--image-size", 160, "--longest", 160, "--anchors", SMALL["anchors"], "--arch", "rfcn", "--parts", 3, "--epochs", 10, "--rate", 0.002, "--out", backbone)
+        before, (valid, common) = scenes("before", 700, SMALL["size"], 7), of_kind(SMALL)
+        found = dozen("detector", "train", before, "--valid", valid, *common, "--arch", "rfcn", "--parts", 3, "--epochs", 10, "--rate", 0.002, "--out", backbone)
         print("backbone", found, flush=True)
     return backbone
 
 
-def scenes_quality(kind=SMALL, section="detector scenes"):
+def scenes_quality(kind):
     """Every detector from the same backbone, with the same steps."""
     size, epochs, seeds = kind["size"], int(os.environ.get("DOZEN_BENCH_EPOCHS", "8")), seeds_named()
-    train, valid = scenes(*kind["train"], size, 8), scenes(*kind["valid"], size, 9)
+    train, (valid, common) = scenes(*kind["train"], size, 8), of_kind(kind)
     backbone, of_size = backbone_of_scenes(), "" if kind is SMALL else f" at {size}"
     rows = []
     for name, flags in DETECTORS:
@@ -112,8 +118,7 @@ def scenes_quality(kind=SMALL, section="detector scenes"):
             if not out.is_file():
                 run = WORK / f"run{of_size}"
                 subprocess.run(["rm", "-rf", run, f"{run}.partial"])
-                found = dozen("detector", "train", train, "--valid", valid, *COMMON, "--image-size", size, "--longest", size, "--anchors", kind["anchors"], *flags.split(),
-                              "--weights", backbone, "--epochs", epochs, "--rate", 0.0005, "--ema", 0.99, "--seed", seed, "--out", run)
+                found = dozen("detector", "train", train, "--valid", valid, *common, *flags.split(), "--weights", backbone, "--epochs", epochs, "--rate", 0.0005, "--ema", 0.99, "--seed", seed, "--out", run)
                 if name == "three branches, shared, all sizes":
                     found["fast"] = dozen("detector", "eval", run, valid, "--only-branch", 1)
                 out.write_text(json.dumps(found))
@@ -122,23 +127,23 @@ def scenes_quality(kind=SMALL, section="detector scenes"):
         rows.append((name, results))
         if "fast" in results[0]:
             rows.append(("the same, only its middle branch", [{**result["fast"], **{f"valid_{key}": value for key, value in result["fast"].items()}, "parameters": result["parameters"]} for result in results]))
-        write_scenes(rows, kind, epochs, seeds, section)
+        write_scenes(rows, kind, shares(valid), epochs, seeds)
 
 
-def write_scenes(rows, kind, epochs, seeds, section):
+def write_scenes(rows, kind, shares, epochs, seeds):
     def of(key, results):
         values = [result.get(f"valid_{key}") for result in results]
         return "–" if None in values else ", ".join(f"{value:.3f}" for value in values)
     lines = ["| detector | parameters | AP | AP at 0.5 | small | medium | large |", "|---|---|---|---|---|---|---|"]
     lines += [f"| {name} | {results[0]['parameters'] / 1e6:.1f} M | {of('map', results)} | {of('map50', results)} | {of('map_small', results)} | {of('map_medium', results)} | {of('map_large', results)} |" for name, results in rows]
     lines += ["", f"Made scenes of {kind['size']} pixels, {kind['train'][1]} to learn from and {kind['valid'][1]} held out, {epochs} epochs in batches of 4 from one backbone (ResNet-18 of half the width, of an R-FCN with k = 3 after 10 epochs on 700 other scenes of 160 pixels), seeds {', '.join(map(str, seeds))}; two linear layers of 256 units or votes. "
-                  f"Of the held-out boxes {shares(kind)} are small (below 32 x 32 pixels), medium and large (above 96 x 96). {machine()}"]
-    rewrite(section, lines)
+                  f"Of the held-out boxes {shares} are small (below 32 x 32 pixels), medium and large (above 96 x 96). {machine()}"]
+    rewrite(kind["table"], lines)
 
 
-def shares(kind):
-    """Small, medium and large boxes of the held-out scenes, in percent."""
-    areas = [box["area"] for box in json.loads(scenes(*kind["valid"], kind["size"], 9).read_text())["annotations"]]
+def shares(truth):
+    """Small, medium and large boxes of a COCO file, in percent."""
+    areas = [box["area"] for box in json.loads(truth.read_text())["annotations"]]
     of = lambda least, most: f"{100 * sum(least <= area < most for area in areas) / len(areas):.0f}"
     return f"{of(0, 32**2)}, {of(32**2, 96**2)} and {of(96**2, float('inf'))} %"
 
@@ -327,7 +332,7 @@ def speed():
     rewrite("detector speed", lines)
 
 
-PARTS = {"evaluation": evaluation, "speed": speed, "scenes": scenes_quality, "large-scenes": lambda: scenes_quality(LARGE, "detector large scenes"), "cells": cells}
+PARTS = {"evaluation": evaluation, "speed": speed, "scenes": lambda: scenes_quality(SMALL), "large-scenes": lambda: scenes_quality(LARGE), "cells": cells}
 
 
 def main():
