@@ -169,10 +169,10 @@ MINIMAX = ["--loss", "minimax", "--rate", 0.001]
 TWO, THREE = ["--critic-hidden", "128,128"], ["--critic-hidden", "128,128,128"]
 GAMES = [
     ("gaussian-ring", "Wasserstein, gradient penalty 0.1", [*PENALTY, "--rate", 0.002, *TWO], 40_000),
-    ("gaussian-ring", "hinge, spectral norm", ["--loss", "hinge", "--rate", 0.004, *HELD, *TWO], 40_000),
+    ("gaussian-ring", "hinge, spectral norm, slopes to 10", ["--loss", "hinge", "--slope", 10, "--rate", 0.004, *HELD, *TWO], 40_000),
     ("gaussian-ring", "minimax", [*MINIMAX, *TWO], 4000),
     ("gaussian-grid", "Wasserstein, gradient penalty 0.1", [*PENALTY, "--rate", 0.003, *THREE], 80_000),
-    ("gaussian-grid", "hinge, spectral norm, slopes to 30", ["--loss", "hinge", "--slope", 30, "--rate", 0.002, *HELD, *THREE], 80_000),
+    ("gaussian-grid", "hinge, spectral norm, slopes to 30", ["--loss", "hinge", "--slope", 30, "--rate", 0.003, *HELD, *THREE], 80_000),
     ("gaussian-grid", "minimax", [*MINIMAX, *TWO], 4000),
 ]
 

@@ -31,6 +31,7 @@ fn config(network: NetworkConfig, loss: Loss, lipschitz: Lipschitz) -> GanConfig
         label_smoothing: 0.0,
         minibatch_features: 0,
         generator_rate: 1.0,
+        unrolled: 0,
         steps_per_epoch: 1,
     }
 }

@@ -70,6 +70,7 @@ fn both_networks_and_both_optimizers_go_on() {
         label_smoothing: 0.0,
         minibatch_features: 2,
         generator_rate: 0.5,
+        unrolled: 0,
         steps_per_epoch: 3,
     };
     let image: Option<ImageShape> = None;

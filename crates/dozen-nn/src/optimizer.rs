@@ -74,6 +74,22 @@ impl Optimizer {
         Self { config, clip_norm, time: 0, first: GradientsParams::new(), second: GradientsParams::new() }
     }
 
+    /// The rule and its constants.
+    pub fn config(&self) -> OptimizerConfig {
+        self.config
+    }
+
+    /// Steps made.
+    pub fn time(&self) -> i32 {
+        self.time
+    }
+
+    /// Adam's means of a parameter's gradients and of their squares, once it was stepped.
+    pub fn moments<const D: usize>(&self, param: &Param<Tensor<D>>) -> Option<[Tensor<D>; 2]> {
+        let of = |moments: &GradientsParams| Some(moments.get::<1>(param.id)?.reshape(param.dims()));
+        Some([of(&self.first)?, of(&self.second)?])
+    }
+
     /// One step down these gradients.
     pub fn step<M: Module>(&mut self, module: M, gradients: GradientsParams, rate: f64) -> M {
         self.step_each(module, gradients, &|_| rate)

@@ -31,6 +31,11 @@ impl<M: Module> Trained<M> {
         self.module.as_ref().expect("the module is absent only inside a step")
     }
 
+    /// The optimiser, with the state that it has come to.
+    pub fn optimizer(&self) -> &Optimizer {
+        &self.optimizer
+    }
+
     /// The module to evaluate and use: averaged where an average is kept, without gradients.
     pub fn evaluated(&self) -> M {
         match &self.average {

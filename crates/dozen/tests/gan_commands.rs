@@ -41,6 +41,7 @@ fn a_ring_is_learnt_and_measured() {
     // Every loss and every way of holding slopes runs.
     for (loss, more) in [
         ("minimax", "--label-smoothing 0.1 --minibatch-features 4"),
+        ("minimax", "--unrolled 3"),
         ("non-saturating", "--lipschitz r1 --ema 0.9"),
         ("least-squares", "--dropout 0.2 --batch-norm --critic-batch-norm"),
         ("hinge", ""),
@@ -154,6 +155,9 @@ fn bad_input_gets_a_sentence() {
         ("gan train blobs.csv --loss wasserstein --lipschitz clip --clip 0 --out x", "must be above 0"),
         ("gan train blobs.csv --rate 0 --out x", "--rate must be a positive number"),
         ("gan train blobs.csv --noise 0 --out x", "at least one each"),
+        ("gan train blobs.csv --unrolled 5 --out x", "it goes with --loss minimax"),
+        ("gan train blobs.csv --loss minimax --unrolled 5 --conditional --out x", "without a condition"),
+        ("gan train blobs.csv --loss minimax --unrolled 5 --optimizer sgd --out x", "Adam's steps"),
         ("gan sample nowhere", "does not exist"),
     ] {
         let error = refused(path, line);

@@ -136,6 +136,9 @@ pub struct GanConfig {
     pub minibatch_features: usize,
     /// The generator's learning rate over the critic's.
     pub generator_rate: f64,
+    /// Steps of the critic that the generator looks ahead.
+    #[serde(default)]
+    pub unrolled: usize,
     /// Steps of the generator in an epoch: between looks at how it goes.
     pub steps_per_epoch: usize,
 }
@@ -251,5 +254,30 @@ impl GanConfig {
             return refuse("--generator-rate must be a positive number".into());
         }
         Ok(())
+    }
+}
+
+impl Config {
+    /// Checks what the types cannot.
+    pub(super) fn validate(&self) -> Result<(), Error> {
+        self.model.validate()?;
+        let model = &self.model;
+        let plain = model.loss == Loss::Minimax
+            && matches!(model.network, NetworkConfig::Mlp { .. })
+            && model.lipschitz == Lipschitz::None
+            && !model.critic_batch_norm
+            && model.minibatch_features == 0
+            && model.dropout + model.label_smoothing == 0.0
+            && matches!(self.optimizer, OptimizerConfig::Adam { weight_decay: 0.0, .. })
+            && self.clip_norm.is_none()
+            && self.condition.columns.is_empty();
+        if model.unrolled == 0 || plain {
+            return Ok(());
+        }
+        Err(Error::Request(
+            "--unrolled writes out Adam's steps of a critic of plain layers in the minimax game: it goes with --loss minimax and --network mlp, without a \
+             condition, --optimizer, --lipschitz, --clip-norm, --critic-batch-norm, --minibatch-features, --dropout and --label-smoothing"
+                .into(),
+        ))
     }
 }

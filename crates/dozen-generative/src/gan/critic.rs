@@ -109,6 +109,11 @@ impl Critic {
         upstream
     }
 
+    /// Of each dense layer and of the head: `[inputs, outputs]` and `[outputs]`.
+    pub(super) fn dense_parameters(&self) -> impl Iterator<Item = (&Param<Tensor<2>>, &Param<Tensor<1>>)> {
+        self.layers.iter().filter_map(Layer::dense_parameters).chain([(&self.head.weight, &self.head.bias)])
+    }
+
     /// One power iteration of each layer's spectral norm; a critic without them is left as it is.
     pub fn iterate_norms(&self) {
         self.layers.iter().for_each(Layer::iterate);

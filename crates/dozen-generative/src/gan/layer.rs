@@ -255,6 +255,14 @@ impl Layer {
         }
     }
 
+    /// Of a dense layer: `[inputs, outputs]` and `[outputs]`.
+    pub(super) fn dense_parameters(&self) -> Option<(&Param<Tensor<2>>, &Param<Tensor<1>>)> {
+        match self {
+            Self::Dense(Dense { linear, .. }) => Some((&linear.weight, &linear.bias)),
+            Self::Convolution(_) | Self::Residual(_) => None,
+        }
+    }
+
     /// One power iteration of each spectral norm.
     pub(super) fn iterate(&self) {
         match self {

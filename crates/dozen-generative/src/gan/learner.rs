@@ -11,7 +11,9 @@ use dozen_nn::{
 };
 
 use super::lipschitz::r1;
-use super::{Config, Critic, FAMILY, Generator, Lipschitz, Loss, Model, clip_weights, gradient_penalty};
+use super::{
+    Config, Critic, FAMILY, Generator, Lipschitz, Loss, Model, clip_weights, gradient_penalty, unrolled_value,
+};
 use crate::metrics::wasserstein;
 use crate::tensors::{to_host, to_tensor};
 
@@ -44,7 +46,7 @@ pub fn train_model(
     progress: Progress,
 ) -> Result<(Model, History, Vec<Matrix>), Error> {
     let TrainRequest { config, train: cells, train_condition, valid, valid_condition } = request;
-    config.model.validate()?;
+    config.validate()?;
     let rows = config.layout.encode(cells, config.training.seed);
     let first: Vec<usize> = (0..valid.rows().min(COMPARED)).collect();
     let held_out = config.layout.encode(&valid.select(&first), config.training.seed);
@@ -152,10 +154,16 @@ impl GanLearner<'_> {
         let fake = self.generator.module().forward(noise, condition, true);
         // Its weights need no gradient now.
         let critic = self.critic.module().clone().no_grad();
-        let loss = self.config.model.loss.of_generator(critic.value_in_training(fake, condition, seed));
+        let model = &self.config.model;
+        let loss = if model.unrolled > 0 {
+            let optimizer = self.critic.optimizer();
+            unrolled_value(&critic, optimizer, &self.batch(rows).real, &fake, model.unrolled, context.rate)
+        } else {
+            model.loss.of_generator(critic.value_in_training(fake, condition, seed))
+        };
         let value = scalar(loss.clone());
         if value.is_finite() {
-            self.generator.descend(&loss, context.rate * self.config.model.generator_rate);
+            self.generator.descend(&loss, context.rate * model.generator_rate);
         }
         value
     }

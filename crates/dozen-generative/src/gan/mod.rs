@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | [`Loss`] | minimax, non-saturating, least squares, hinge, Wasserstein | Goodfellow et al. 2014; Mao et al. 2017; Lim and Ye 2017; Arjovsky et al. 2017 |
 //! | [`Lipschitz`] | clipped weights, gradient penalty, spectral norm, R1 | Arjovsky et al. 2017; Gulrajani et al. 2017; Miyato et al. 2018; Mescheder et al. 2018 |
+//! | [`unrolled_value`] | a generator that looks some steps of its critic ahead | Metz et al. 2017 |
 //! | [`NetworkConfig`] | dense, convolutional (DCGAN), residual | Radford et al. 2016; Gulrajani et al. 2017 |
 //! | [`Columns`] | numbers around the modes of their column, categories as one of many | Xu et al. 2019 |
 //! | [`metrics`](crate::metrics) | what says how good samples are | |
@@ -24,6 +25,7 @@ mod mixture;
 mod model;
 mod report;
 mod spectral;
+mod unrolled;
 
 pub use columns::Columns;
 pub use config::{Config, GanConfig, Lipschitz, Loss, NetworkConfig, Numbers, Upsampling};
@@ -34,6 +36,7 @@ pub use learner::{TrainRequest, train_model};
 pub use lipschitz::{clip_weights, gradient_norms, gradient_penalty};
 pub use model::Model;
 pub use report::{animation, training_report};
+pub use unrolled::unrolled_value;
 
 /// The name of this family in a model folder.
 pub const FAMILY: &str = "gan";

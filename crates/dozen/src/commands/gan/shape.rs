@@ -78,6 +78,9 @@ pub(super) struct Game {
     /// The generator's learning rate over the discriminator's
     #[arg(long, default_value_t = 1.0, value_name = "F")]
     generator_rate: f64,
+    /// Steps of the discriminator that the generator looks ahead, for minimax with mlp
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    unrolled: usize,
     /// The rule of the steps [default: rmsprop with clip, else adam]
     #[arg(long, value_enum, value_name = "RULE")]
     optimizer: Option<OptimizerFlag>,
@@ -199,6 +202,7 @@ impl Shape {
             label_smoothing: game.label_smoothing,
             minibatch_features: self.minibatch_features,
             generator_rate: game.generator_rate,
+            unrolled: game.unrolled,
             steps_per_epoch,
         })
     }

@@ -37,6 +37,7 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
             label_smoothing: 0.0,
             minibatch_features: 0,
             generator_rate: 1.0,
+            unrolled: 0,
             steps_per_epoch: 150,
         },
         layout: Columns::fit(&columns, &cells, Numbers::Standard, image),
