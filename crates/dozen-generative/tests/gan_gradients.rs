@@ -1,32 +1,17 @@
 //! Gradients of penalties on a critic's gradient, and of a game some steps of the critic ahead, in double precision.
 
+mod differences;
+
 use std::sync::{LazyLock, Mutex};
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Device, Distribution, FloatDType, Gradients, Tensor};
+use burn::tensor::{Device, Distribution, FloatDType, Tensor};
 use dozen_data::ImageShape;
 use dozen_generative::gan::{
     Critic, GanConfig, Lipschitz, Loss, NetworkConfig, Upsampling, gradient_penalty, unrolled_value,
 };
 use dozen_nn::{Optimizer, OptimizerConfig, Trained};
 
-fn config(network: NetworkConfig) -> GanConfig {
-    GanConfig {
-        network,
-        noise: 2,
-        loss: Loss::Wasserstein,
-        lipschitz: Lipschitz::GradientPenalty { weight: 10.0 },
-        critic_steps: 1,
-        batch_norm: false,
-        critic_batch_norm: false,
-        dropout: 0.0,
-        label_smoothing: 0.0,
-        minibatch_features: 0,
-        generator_rate: 1.0,
-        unrolled: 0,
-        steps_per_epoch: 1,
-    }
-}
+use differences::{first_gradients, nudged, numbers};
 
 fn mlp(units: &[usize]) -> NetworkConfig {
     NetworkConfig::Mlp { generator: vec![8], critic: units.to_vec() }
@@ -42,46 +27,8 @@ fn images(residual: bool) -> NetworkConfig {
     }
 }
 
-fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor.into_data().convert::<f64>().try_to_vec().unwrap()
-}
-
 fn normal(shape: [usize; 2], device: &Device) -> Tensor<2> {
     Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
-}
-
-/// Adds to one number of one parameter.
-struct Nudge {
-    parameter: usize,
-    by: f64,
-}
-
-impl ModuleMapper for Nudge {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        self.parameter = self.parameter.wrapping_sub(1);
-        if self.parameter != usize::MAX {
-            return param;
-        }
-        let by = self.by;
-        param.map(|tensor| {
-            let mut nudge = vec![0.0; tensor.shape().num_elements()];
-            nudge[0] = by;
-            let nudge = Tensor::<1>::from_data(nudge.as_slice(), &tensor.device()).reshape(tensor.shape());
-            (tensor + nudge).detach().require_grad()
-        })
-    }
-}
-
-/// The gradients of the first number of each parameter.
-struct Firsts<'a> {
-    gradients: &'a Gradients,
-    found: Vec<Option<f64>>,
-}
-
-impl ModuleVisitor for Firsts<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.found.push(param.val().grad(self.gradients).map(|gradient| numbers(gradient)[0]));
-    }
 }
 
 /// The process's device is set once, so that these tests have a file of their own; and it draws for one of them at a time.
@@ -95,7 +42,7 @@ static DOUBLE: LazyLock<Mutex<Device>> = LazyLock::new(|| {
 fn a_game_ahead_is_that_of_the_stepped_critic_with_the_gradient_of_differences() {
     let device = &*DOUBLE.lock().expect("no test panicked");
     device.seed(1);
-    let plain = GanConfig { loss: Loss::Minimax, lipschitz: Lipschitz::None, ..config(mlp(&[7, 5])) };
+    let plain = GanConfig::plain(mlp(&[7, 5]), Loss::Minimax, Lipschitz::None);
     let rate = 0.03;
     let (real, fake) = (normal([4, 3], device), normal([4, 3], device));
     let game = |critic: &Critic| {
@@ -114,13 +61,13 @@ fn a_game_ahead_is_that_of_the_stepped_critic_with_the_gradient_of_differences()
         let samples = fake.clone().require_grad();
         let by_samples = samples.grad(&ahead(&samples, 3).backward()).unwrap();
         for (at, found) in numbers(by_samples).into_iter().enumerate() {
-            let nudged = |by: f64| {
+            let moved = |by: f64| {
                 let mut cells = numbers(fake.clone());
                 cells[at] += by;
                 let fake = Tensor::<1>::from_data(cells.as_slice(), device).reshape([4, 3]);
                 numbers(ahead(&fake, 3))[0]
             };
-            let expected = (nudged(1e-6) - nudged(-1e-6)) / 2e-6;
+            let expected = (moved(1e-6) - moved(-1e-6)) / 2e-6;
             // A fresh Adam's first step is nearly the gradient's sign, which has corners.
             let near = if before == 0 { 1e-4 } else { 1e-7 };
             assert!(
@@ -142,7 +89,9 @@ fn a_penalty_has_the_gradient_of_differences() {
     device.seed(1);
     for (network, inputs) in [(mlp(&[7, 5]), 3), (images(false), 84), (images(true), 84)] {
         for conditions in [0, 2] {
-            let critic = Critic::new(&config(network.clone()), inputs, conditions, device);
+            let held = Lipschitz::GradientPenalty { weight: 10.0 };
+            let config = GanConfig::plain(network.clone(), Loss::Wasserstein, held);
+            let critic = Critic::new(&config, inputs, conditions, device);
             let (real, fake) = (normal([4, inputs], device), normal([4, inputs], device));
             let condition = (conditions > 0).then(|| normal([4, conditions], device));
             let condition = condition.as_ref();
@@ -155,11 +104,9 @@ fn a_penalty_has_the_gradient_of_differences() {
             assert!(off.fold(0.0, f64::max) < 1e-12, "{network:?}");
             let loss = |critic: &Critic| gradient_penalty(critic, &real, &fake, shares.clone(), condition);
             let gradients = loss(&critic).backward();
-            let mut firsts = Firsts { gradients: &gradients, found: Vec::new() };
-            critic.visit(&mut firsts);
             let mut checked = 0;
-            for (parameter, found) in firsts.found.into_iter().enumerate() {
-                let at = |by: f64| numbers(loss(&critic.clone().map(&mut Nudge { parameter, by })))[0];
+            for (parameter, found) in first_gradients(&critic, &gradients).into_iter().enumerate() {
+                let at = |by: f64| numbers(loss(&nudged(&critic, parameter, by)))[0];
                 let expected = (at(1e-6) - at(-1e-6)) / 2e-6;
                 let found = found.unwrap_or(0.0);
                 assert!(

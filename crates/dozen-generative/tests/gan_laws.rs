@@ -18,24 +18,6 @@ fn turn() -> std::sync::MutexGuard<'static, ()> {
     ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn config(network: NetworkConfig, loss: Loss, lipschitz: Lipschitz) -> GanConfig {
-    GanConfig {
-        network,
-        noise: 2,
-        loss,
-        lipschitz,
-        critic_steps: 1,
-        batch_norm: false,
-        critic_batch_norm: false,
-        dropout: 0.0,
-        label_smoothing: 0.0,
-        minibatch_features: 0,
-        generator_rate: 1.0,
-        unrolled: 0,
-        steps_per_epoch: 1,
-    }
-}
-
 fn mlp(units: &[usize]) -> NetworkConfig {
     NetworkConfig::Mlp { generator: vec![8], critic: units.to_vec() }
 }
@@ -78,7 +60,8 @@ fn the_best_discriminator_is_the_share_of_data() {
         Tensor::<2>::from_data(TensorData::new(cells, [100, 1]), &device)
     };
     let (real, fake) = (rows(p), rows(q));
-    let critic = Critic::new(&config(mlp(&[64, 64]), Loss::Minimax, Lipschitz::None), 1, 0, &device);
+    let critic =
+        Critic::new(&GanConfig::plain(mlp(&[64, 64]), Loss::Minimax, Lipschitz::None), 1, 0, &device);
     let loss = |critic: &Critic| {
         Loss::Minimax.of_critic(critic.value(real.clone(), None), critic.value(fake.clone(), None), 0.0)
     };
@@ -159,7 +142,8 @@ fn a_critic_reaches_the_exact_distance_and_clipping_falls_short() {
             numbers(difference)[0]
         };
         let penalized = Lipschitz::GradientPenalty { weight: WEIGHT };
-        let critic = Critic::new(&config(mlp(&[128, 128]), Loss::Wasserstein, penalized), 2, 0, &device);
+        let critic =
+            Critic::new(&GanConfig::plain(mlp(&[128, 128]), Loss::Wasserstein, penalized), 2, 0, &device);
         let critic = descend(critic, 700, 0.002, |critic| {
             let loss = Loss::Wasserstein.of_critic(
                 critic.value(real.clone(), None),
@@ -187,7 +171,7 @@ fn a_critic_reaches_the_exact_distance_and_clipping_falls_short() {
         |m: &Matrix| Tensor::<2>::from_data(TensorData::new(m.values().to_vec(), [m.rows(), 2]), &device);
     let (real, fake) = (tensor(&a), tensor(&b));
     let clip = Lipschitz::Clip { bound: 0.01 };
-    let mut critic = Critic::new(&config(mlp(&[128, 128]), Loss::Wasserstein, clip), 2, 0, &device);
+    let mut critic = Critic::new(&GanConfig::plain(mlp(&[128, 128]), Loss::Wasserstein, clip), 2, 0, &device);
     let mut optimizer = Optimizer::new(OptimizerConfig::RmsProp { decay: 0.99, epsilon: 1e-8 }, None);
     let mut value = 0.0;
     for _ in 0..300 {

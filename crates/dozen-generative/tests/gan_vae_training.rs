@@ -58,20 +58,17 @@ fn both_networks_and_both_optimizers_go_on() {
     let (columns, train, valid) = rows();
     let (condition, none) = nothing();
     // Spectral norms, batch normalisation and a moving average all have a state of their own.
+    let network = gan::NetworkConfig::Mlp { generator: vec![8, 8], critic: vec![8] };
     let model = gan::GanConfig {
-        network: gan::NetworkConfig::Mlp { generator: vec![8, 8], critic: vec![8] },
         noise: 3,
-        loss: gan::Loss::Hinge,
-        lipschitz: gan::Lipschitz::Spectral { slope: 1.0 },
         critic_steps: 2,
         batch_norm: true,
         critic_batch_norm: true,
         dropout: 0.2,
-        label_smoothing: 0.0,
         minibatch_features: 2,
         generator_rate: 0.5,
-        unrolled: 0,
         steps_per_epoch: 3,
+        ..gan::GanConfig::plain(network, gan::Loss::Hinge, gan::Lipschitz::Spectral { slope: 1.0 })
     };
     let image: Option<ImageShape> = None;
     let run = |folder: &RunFolder| {

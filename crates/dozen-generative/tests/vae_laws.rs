@@ -1,5 +1,7 @@
 //! What pins a variational autoencoder down, in f64, on a model whose likelihood is known: a linear decoder with Gaussian noise.
 
+mod differences;
+
 use std::sync::Mutex;
 
 use burn::module::{Module, ModuleMapper, Param};
@@ -10,6 +12,8 @@ use dozen_generative::vae::{
     VaeConfig,
 };
 
+use differences::{first_gradients, nudged, numbers};
+
 /// Draws come from the device's one generator, which a test seeds.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -17,10 +21,6 @@ fn device() -> Device {
     let mut device = Device::flex();
     device.configure(FloatDType::F64).ok();
     device.autodiff()
-}
-
-fn numbers(tensor: Tensor<2>) -> Vec<f64> {
-    tensor.into_data().try_to_vec().unwrap()
 }
 
 const DEVIATION: f64 = 0.6;
@@ -123,7 +123,7 @@ fn the_gap_of_the_bound_is_the_divergence_from_the_posterior() {
         let many =
             Rows { inputs: one.inputs.repeat(&[40_000, 1]), cells: one.cells.repeat(&[40_000, 1]), ..one };
         let terms = network.terms(&many);
-        let bound = numbers((terms.reconstruction - terms.divergence).mean().unsqueeze())[0];
+        let bound = numbers((terms.reconstruction - terms.divergence).mean())[0];
         assert!((log_prob - bound - gap).abs() < 0.05 * gap.max(1.0), "row {row}: {log_prob} {bound} {gap}");
     }
 }
@@ -160,45 +160,6 @@ fn importance_weighted_bounds_rise_to_the_likelihood() {
     }
 }
 
-/// Adds to one number of one parameter.
-struct Nudge {
-    parameter: usize,
-    by: f64,
-}
-
-impl ModuleMapper for Nudge {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        self.parameter = self.parameter.wrapping_sub(1);
-        if self.parameter != usize::MAX {
-            return param;
-        }
-        let by = self.by;
-        param.map(|tensor| {
-            let mut nudge = vec![0.0; tensor.shape().num_elements()];
-            nudge[0] = by;
-            let nudge = Tensor::<1>::from_data(nudge.as_slice(), &tensor.device()).reshape(tensor.shape());
-            (tensor + nudge).detach().require_grad()
-        })
-    }
-}
-
-/// The gradient of the first number of a parameter.
-struct First<'a> {
-    parameter: usize,
-    gradients: &'a burn::tensor::Gradients,
-    found: Option<f64>,
-}
-
-impl burn::module::ModuleVisitor for First<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if self.parameter == 0 {
-            let gradient = param.val().grad(self.gradients);
-            self.found = gradient.map(|gradient| gradient.into_data().try_to_vec::<f64>().unwrap()[0]);
-        }
-        self.parameter = self.parameter.wrapping_sub(1);
-    }
-}
-
 #[test]
 fn gradients_of_every_objective_are_those_of_differences() {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -228,14 +189,9 @@ fn gradients_of_every_objective_are_those_of_differences() {
             network.loss(&rows, 1.0, 100)
         };
         let gradients = loss(&network).backward();
-        for parameter in 0..6 {
-            let mut first = First { parameter, gradients: &gradients, found: None };
-            network.visit(&mut first);
-            let Some(found) = first.found else { continue };
-            let at = |by: f64| {
-                let nudged = network.clone().map(&mut Nudge { parameter, by });
-                numbers(loss(&nudged).unsqueeze())[0]
-            };
+        for (parameter, found) in first_gradients(&network, &gradients).into_iter().enumerate() {
+            let Some(found) = found else { continue };
+            let at = |by: f64| numbers(loss(&nudged(&network, parameter, by)))[0];
             let expected = (at(1e-5) - at(-1e-5)) / 2e-5;
             assert!(
                 (found - expected).abs() < 1e-4 * expected.abs().max(1.0),
@@ -271,10 +227,10 @@ fn without_noise_and_divergence_it_is_the_autoencoder() {
         network(&config(PosteriorConfig::Diagonal, PriorConfig::Standard, silent)).map(&mut Silence);
     let rows = rows(50);
     let outputs = network.decode(network.encode(&rows), None);
-    let squares = numbers((outputs - rows.cells.clone()).square().sum_dim(1).mean().unsqueeze())[0];
+    let squares = numbers((outputs - rows.cells.clone()).square().sum_dim(1).mean())[0];
     let constant = 3.0 * (DEVIATION.ln() + 0.5 * std::f64::consts::TAU.ln());
     let expected = squares / (2.0 * DEVIATION * DEVIATION) + constant;
-    let loss = numbers(network.loss(&rows, 1.0, 100).unsqueeze())[0];
+    let loss = numbers(network.loss(&rows, 1.0, 100))[0];
     assert!((loss - expected).abs() < 0.01, "{loss} {expected}");
 }
 

@@ -115,7 +115,7 @@ impl ModelFolder {
             ));
         }
         serde_json::from_value(self.config.clone())
-            .map_err(|e| Error::folder(&self.path.join("config.json"), format!("cannot be understood: {e}")))
+            .map_err(|e| self.of_config(format!("cannot be understood: {e}")))
     }
 
     /// What a check of the configuration found, as a fault of this folder.
@@ -123,10 +123,7 @@ impl ModelFolder {
     /// # Errors
     /// Those of the check, with the name of the file.
     pub fn checked(&self, found: Result<(), Error>) -> Result<(), Error> {
-        let of_folder = |fault| {
-            Error::folder(&self.path.join("config.json"), format!("holds what no model can have: {fault}"))
-        };
-        found.map_err(of_folder)
+        found.map_err(|fault| self.of_config(format!("holds what no model can have: {fault}")))
     }
 
     /// Checks that the files of weights can hold as many numbers as the configuration says at the least, so that sizes which belong to no file are
@@ -146,10 +143,13 @@ impl ModelFolder {
         if 2.0 * numbers <= bytes as f64 {
             return Ok(());
         }
-        let problem = format!(
+        Err(self.of_config(format!(
             "says of networks of at least {numbers:.0} numbers, but the weights beside it have {bytes} bytes; they belong to different models"
-        );
-        Err(Error::folder(&self.path.join("config.json"), problem))
+        )))
+    }
+
+    fn of_config(&self, problem: String) -> Error {
+        Error::folder(&self.path.join("config.json"), problem)
     }
 
     /// Writes the `config.json` of a run.

@@ -1,5 +1,7 @@
 //! The flags about reading data, shared by all commands that read tables.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 use dozen::data::{
     Binarize, Column, Fingerprint, Header, Matrix, ReadOptions, Schema, Table, Values, read_table, split_rows,
@@ -34,6 +36,27 @@ pub(crate) struct ReadArguments {
     /// A file of one column, the class of each row, which becomes the column `label`
     #[arg(long, value_name = "FILE")]
     labels: Option<String>,
+}
+
+/// A model and rows for it.
+#[derive(Args, Debug)]
+pub(crate) struct OnData {
+    /// A model folder
+    pub(crate) model: PathBuf,
+    /// A table with the model's columns
+    pub(crate) data: String,
+    #[command(flatten)]
+    pub(crate) read: ReadArguments,
+}
+
+/// The same, and where what is found of each row goes.
+#[derive(Args, Debug)]
+pub(crate) struct ToTable {
+    #[command(flatten)]
+    pub(crate) on: OnData,
+    /// The table to write, a row for each row: .csv, .tsv, .parquet or .npy
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
 }
 
 /// The column that --labels adds.

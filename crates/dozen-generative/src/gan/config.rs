@@ -172,6 +172,25 @@ pub struct Config {
 const MOST_SCALES: usize = 16;
 
 impl GanConfig {
+    /// One step each, from noise of 100 columns, with nothing but these.
+    pub fn plain(network: NetworkConfig, loss: Loss, lipschitz: Lipschitz) -> Self {
+        Self {
+            network,
+            noise: 100,
+            loss,
+            lipschitz,
+            critic_steps: 1,
+            batch_norm: false,
+            critic_batch_norm: false,
+            dropout: 0.0,
+            label_smoothing: 0.0,
+            minibatch_features: 0,
+            generator_rate: 1.0,
+            unrolled: 0,
+            steps_per_epoch: 1,
+        }
+    }
+
     /// At most as many numbers as such a generator and its critic of rows of so many values have.
     pub(super) fn least_parameters(&self, width: usize) -> f64 {
         let (networks, features) = match &self.network {

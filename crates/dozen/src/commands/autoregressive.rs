@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::tour::{Check, Stop};
 use crate::args::{Command as Noun, Context, Invocation};
-use crate::data::{ReadArguments, TrainingData};
+use crate::data::{OnData, ToTable, TrainingData};
 use crate::output::{Failure, Results, print_table};
 use crate::training::{self, TrainingArguments};
 
@@ -32,7 +32,7 @@ pub(crate) enum Command {
     /// Mean log-probability of held-out rows, beside the baselines
     Eval(OnData),
     /// The log-probability of each row, and which column surprises most
-    Score(Score),
+    Score(ToTable),
     /// Draw rows, with some columns given if you like
     Sample(Sample),
     /// The probability of some columns' values, with others given if you like
@@ -141,25 +141,6 @@ impl Shape {
             members: self.members,
         }
     }
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct OnData {
-    /// A model folder
-    model: PathBuf,
-    /// A table with the model's columns
-    data: String,
-    #[command(flatten)]
-    read: ReadArguments,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Score {
-    #[command(flatten)]
-    on: OnData,
-    /// The file to write, a row for each row: .csv, .tsv, .parquet or .npy
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
 }
 
 #[derive(Args, Debug)]
@@ -282,19 +263,17 @@ fn open(model: &Path, context: &Context) -> Result<Model, Failure> {
     Ok(Model::open(model, &context.device()?)?)
 }
 
-impl OnData {
-    fn tables(&self, model: &Model, context: &Context) -> Result<TableReader, Failure> {
-        let options = self.read.options(context.seed(), model.config().columns.text_columns());
-        let rows = (CHUNK_CELLS / model.config().columns.columns.len()).max(256);
-        Ok(open_table(&self.data, &options, rows)?)
-    }
+fn tables(on: &OnData, model: &Model, context: &Context) -> Result<TableReader, Failure> {
+    let columns = &model.config().columns;
+    let options = on.read.options(context.seed(), columns.text_columns());
+    Ok(open_table(&on.data, &options, (CHUNK_CELLS / columns.columns.len()).max(256))?)
 }
 
 fn eval(arguments: &OnData, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
     let model = open(&arguments.model, context)?;
     let baselines = Baselines::open(&arguments.model)?;
-    let evaluation = evaluate(&model, &baselines, arguments.tables(&model, context)?)?;
+    let evaluation = evaluate(&model, &baselines, tables(arguments, &model, context)?)?;
     let Evaluation { log_prob, standard_error, rows, baselines: [independent, chow_liu] } = evaluation;
     let json = json!({
         "log_prob_nats_per_row": log_prob,
@@ -307,13 +286,13 @@ fn eval(arguments: &OnData, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-fn score(arguments: &Score, context: &Context) -> Result<(), Failure> {
+fn score(arguments: &ToTable, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
     let model = open(&arguments.on.model, context)?;
     let mut meter = context.progress().start("score", "rows", 0, 0);
     let mut sum = 0.0;
     let mut fault = None;
-    let tables = arguments.on.tables(&model, context)?;
+    let tables = tables(&arguments.on, &model, context)?;
     let scored = tables.map_while(|table| {
         let scored = table.map_err(Failure::from).and_then(|table| Ok(surprises(&model, &table)?));
         match scored {

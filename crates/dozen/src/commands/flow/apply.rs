@@ -11,28 +11,9 @@ use serde_json::{Value, json};
 
 use super::train::{CALIBRATION, in_words};
 use crate::args::Context;
-use crate::data::{ReadArguments, given, number_column, rows_of, two_rows};
+use crate::data::{OnData, ToTable, given, number_column, rows_of, two_rows};
 use crate::output::{Failure, Results, print_table};
 use crate::pictures::{self, write_or_print};
-
-#[derive(Args, Debug)]
-pub(crate) struct OnData {
-    /// A model folder
-    model: PathBuf,
-    /// A table with the model's columns
-    data: String,
-    #[command(flatten)]
-    read: ReadArguments,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct ToTable {
-    #[command(flatten)]
-    on: OnData,
-    /// The table to write, a row for each row: .csv, .tsv, .parquet or .npy
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
-}
 
 #[derive(Args, Debug)]
 pub(crate) struct Sample {
@@ -67,22 +48,15 @@ pub(crate) struct Interpolate {
 /// Rows of each side whose transport distance is computed.
 const COMPARED: usize = 1000;
 
-impl OnData {
-    fn open(&self, context: &Context) -> Result<(Model, Table), Failure> {
-        let model = Model::open(&self.model, &context.device()?)?;
-        let table = self.table(&model, context)?;
-        Ok((model, table))
-    }
-
-    fn table(&self, model: &Model, context: &Context) -> Result<Table, Failure> {
-        let text = model.config().condition.text_columns();
-        self.read.read(&self.data, context.seed(), text)
-    }
+fn open(on: &OnData, context: &Context) -> Result<(Model, Table), Failure> {
+    let model = Model::open(&on.model, &context.device()?)?;
+    let table = on.read.read(&on.data, context.seed(), model.config().condition.text_columns())?;
+    Ok((model, table))
 }
 
 pub(super) fn eval(arguments: &OnData, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
-    let (model, table) = arguments.open(context)?;
+    let (model, table) = open(arguments, context)?;
     let found = evaluate(&model, &table)?;
     let [far, apart] = distances(&model, &table, context.seed())?;
     let json = json!({
@@ -120,7 +94,7 @@ fn distances(model: &Model, table: &Table, seed: u64) -> Result<[f64; 2], Failur
 
 pub(super) fn score(arguments: &ToTable, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
-    let (model, table) = arguments.on.open(context)?;
+    let (model, table) = open(&arguments.on, context)?;
     let scores = score_rows(&model, &table)?;
     let calibration = read_calibration(&arguments.on.model)?;
     let p_values = scores.log_prob.iter().map(|value| calibration.p_value(*value));
@@ -161,7 +135,7 @@ fn base_columns<'m>(model: &'m Model, z: &'m Matrix) -> impl Iterator<Item = Col
 
 pub(super) fn encode(arguments: &ToTable, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
-    let (model, table) = arguments.on.open(context)?;
+    let (model, table) = open(&arguments.on, context)?;
     let (cells, condition) = model.cells(&table)?;
     let z = model.encode(&cells, &condition);
     let mut columns: Vec<Column> = base_columns(&model, &z).collect();
@@ -175,7 +149,7 @@ pub(super) fn encode(arguments: &ToTable, context: &Context) -> Result<(), Failu
 
 pub(super) fn decode(arguments: &ToTable, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
-    let (model, table) = arguments.on.open(context)?;
+    let (model, table) = open(&arguments.on, context)?;
     let names: Vec<String> =
         model.config().columns.columns.iter().map(|column| format!("z_{}", column.name)).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -190,7 +164,7 @@ pub(super) fn decode(arguments: &ToTable, context: &Context) -> Result<(), Failu
 /// The condition goes over from the first row's to the second's half way.
 pub(super) fn interpolate(arguments: &Interpolate, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
-    let (model, table) = arguments.on.open(context)?;
+    let (model, table) = open(&arguments.on, context)?;
     let ends = two_rows(&arguments.rows, table.rows())?;
     if arguments.count < 2 {
         return Err(Failure::request("-n must be at least 2: both ends are among the rows"));

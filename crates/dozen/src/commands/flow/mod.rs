@@ -9,6 +9,7 @@ mod train;
 use clap::Subcommand;
 
 use crate::args::Context;
+use crate::data::{OnData, ToTable};
 use crate::output::Failure;
 
 pub(crate) use tour::tour;
@@ -19,15 +20,15 @@ pub(crate) enum Command {
     /// Train a flow on a table of numbers
     Train(Box<train::Train>),
     /// Mean log-probability of held-out rows, and how far samples are from them
-    Eval(apply::OnData),
+    Eval(OnData),
     /// The log-probability of each row, its base values, and how odd it is
-    Score(apply::ToTable),
+    Score(ToTable),
     /// Draw rows
     Sample(apply::Sample),
     /// The base's values of each row
-    Encode(apply::ToTable),
+    Encode(ToTable),
     /// The rows of base values
-    Decode(apply::ToTable),
+    Decode(ToTable),
     /// Rows on the way from one row to another, straight in the base
     Interpolate(apply::Interpolate),
 }

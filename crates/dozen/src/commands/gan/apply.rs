@@ -13,26 +13,14 @@ use dozen::vision::picture::Picture;
 use serde_json::{Value, json};
 
 use crate::args::Context;
-use crate::data::{LABEL, ReadArguments, class_or_given, number_column};
+use crate::data::{LABEL, OnData, ToTable, class_or_given, number_column};
 use crate::output::{Failure, Results};
 use crate::pictures;
 
-#[derive(Args, Debug)]
-struct OnData {
-    /// A model folder
-    model: PathBuf,
-    /// A table with the model's columns
-    data: String,
-    #[command(flatten)]
-    read: ReadArguments,
-}
-
-impl OnData {
-    fn open(&self, context: &Context) -> Result<(Model, Table), Failure> {
-        let model = Model::open(&self.model, &context.device()?)?;
-        let table = self.read.read(&self.data, context.seed(), text_columns(&model))?;
-        Ok((model, table))
-    }
+fn open(on: &OnData, context: &Context) -> Result<(Model, Table), Failure> {
+    let model = Model::open(&on.model, &context.device()?)?;
+    let table = on.read.read(&on.data, context.seed(), text_columns(&model))?;
+    Ok((model, table))
 }
 
 fn text_columns(model: &Model) -> Vec<String> {
@@ -55,15 +43,6 @@ pub(crate) struct Eval {
     /// A model between whose features distances are measured: a `dozen vae` of the same columns, or of images a `dozen efficientnet`
     #[arg(long, value_name = "MODEL")]
     features: Option<PathBuf>,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Score {
-    #[command(flatten)]
-    on: OnData,
-    /// The table to write, a row for each row: .csv, .tsv, .parquet or .npy
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
 }
 
 #[derive(Args, Debug)]
@@ -104,7 +83,7 @@ struct Made {
 
 pub(super) fn eval(arguments: &Eval, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
-    let (model, table) = arguments.on.open(context)?;
+    let (model, table) = open(&arguments.on, context)?;
     let train = arguments
         .train
         .as_ref()
@@ -250,9 +229,9 @@ fn in_words(found: &Evaluation) -> Vec<String> {
     lines
 }
 
-pub(super) fn score(arguments: &Score, context: &Context) -> Result<(), Failure> {
+pub(super) fn score(arguments: &ToTable, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
-    let (model, table) = arguments.on.open(context)?;
+    let (model, table) = open(&arguments.on, context)?;
     let (cells, condition) = model.cells(&table)?;
     let values: Vec<f64> =
         model.critic_values(&model.rows(&cells), &condition).into_iter().map(f64::from).collect();

@@ -8,6 +8,7 @@ mod train;
 use clap::Subcommand;
 
 use crate::args::Context;
+use crate::data::ToTable;
 use crate::output::Failure;
 
 pub(crate) use tour::tour;
@@ -20,7 +21,7 @@ pub(crate) enum Command {
     /// How good samples are, beside held-out rows
     Eval(apply::Eval),
     /// The critic's value of each row
-    Score(apply::Score),
+    Score(ToTable),
     /// Draw rows or images
     Sample(apply::Sample),
     /// Rows on the way from one noise to another

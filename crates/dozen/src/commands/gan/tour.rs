@@ -24,22 +24,10 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
     let (cells, held_out) = (columns.encode(&train)?, columns.encode(&valid)?);
     let (train_condition, valid_condition) = (none.encode(&train)?, none.encode(&valid)?);
     let image: Option<ImageShape> = None;
+    let network = NetworkConfig::Mlp { generator: vec![128; 3], critic: vec![128; 2] };
+    let plain = GanConfig::plain(network, Loss::Wasserstein, Lipschitz::GradientPenalty { weight: 0.1 });
     let config = Config {
-        model: GanConfig {
-            network: NetworkConfig::Mlp { generator: vec![128; 3], critic: vec![128; 2] },
-            noise: 2,
-            loss: Loss::Wasserstein,
-            lipschitz: Lipschitz::GradientPenalty { weight: 0.1 },
-            critic_steps: 2,
-            batch_norm: false,
-            critic_batch_norm: false,
-            dropout: 0.0,
-            label_smoothing: 0.0,
-            minibatch_features: 0,
-            generator_rate: 1.0,
-            unrolled: 0,
-            steps_per_epoch: 150,
-        },
+        model: GanConfig { noise: 2, critic_steps: 2, steps_per_epoch: 150, ..plain },
         layout: Columns::fit(&columns, &cells, Numbers::Standard, image),
         columns,
         condition: none,

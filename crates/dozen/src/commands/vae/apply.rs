@@ -11,28 +11,16 @@ use serde_json::json;
 
 use super::train::in_words;
 use crate::args::Context;
-use crate::data::{ReadArguments, class_or_given, number_column};
+use crate::data::{OnData, class_or_given, number_column};
 use crate::output::{Failure, Results};
 use crate::pictures;
 
-#[derive(Args, Debug)]
-pub(super) struct OnData {
-    /// A model folder
-    model: PathBuf,
-    /// A table with the model's columns
-    data: String,
-    #[command(flatten)]
-    read: ReadArguments,
-}
-
-impl OnData {
-    pub(super) fn open(&self, context: &Context) -> Result<(Model, Table), Failure> {
-        let model = Model::open(&self.model, &context.device()?)?;
-        let config = model.config();
-        let text = [config.columns.text_columns(), config.condition.text_columns()].concat();
-        let table = self.read.read_with_missing(&self.data, context.seed(), text)?;
-        Ok((model, table))
-    }
+pub(super) fn open(on: &OnData, context: &Context) -> Result<(Model, Table), Failure> {
+    let model = Model::open(&on.model, &context.device()?)?;
+    let config = model.config();
+    let text = [config.columns.text_columns(), config.condition.text_columns()].concat();
+    let table = on.read.read_with_missing(&on.data, context.seed(), text)?;
+    Ok((model, table))
 }
 
 #[derive(Args, Debug)]
@@ -99,7 +87,7 @@ fn positive(flag: &str, count: usize) -> Result<usize, Failure> {
 pub(super) fn eval(arguments: &Eval, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
     let draws = positive("--importance-samples", arguments.importance_samples)?;
-    let (model, table) = arguments.on.open(context)?;
+    let (model, table) = open(&arguments.on, context)?;
     let found = evaluate(&model, &table, draws, context.seed())?;
     let [far, apart] = distances(&model, &table, context.seed())?;
     let best = found.bounds.last();
@@ -165,7 +153,7 @@ fn distances(model: &Model, table: &Table, seed: u64) -> Result<[f64; 2], Failur
 pub(super) fn score(arguments: &Score, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
     let draws = positive("--importance-samples", arguments.importance_samples)?;
-    let (model, table) = arguments.on.open(context)?;
+    let (model, table) = open(&arguments.on, context)?;
     let bounds = score_rows(&model, &table, draws, context.seed())?;
     let mean = bounds.iter().sum::<f64>() / bounds.len() as f64;
     let rows =
@@ -227,7 +215,7 @@ pub(super) fn table_of(model: &Model, cells: &Matrix) -> Result<Table, Failure> 
 pub(super) fn impute(arguments: &Impute, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
     let draws = positive("--draws", arguments.draws)?;
-    let (model, table) = arguments.on.open(context)?;
+    let (model, table) = open(&arguments.on, context)?;
     let (cells, condition) = model.cells(&table)?;
     let missing = cells.values().iter().filter(|cell| cell.is_nan()).count();
     let filled = table_of(&model, &model.impute(&cells, &condition, draws, context.seed()))?;

@@ -8,9 +8,9 @@ use dozen::data::{Column, Matrix, Table, write_table};
 use dozen::generative::vae::Model;
 use serde_json::json;
 
-use super::apply::{OnData, write_or_print};
+use super::apply::{open, write_or_print};
 use crate::args::Context;
-use crate::data::{number_column, rows_of, two_rows};
+use crate::data::{OnData, number_column, rows_of, two_rows};
 use crate::output::{Failure, Results};
 
 #[derive(Args, Debug)]
@@ -57,7 +57,7 @@ fn latent_names(model: &Model) -> Vec<String> {
 
 pub(super) fn encode(arguments: &Encode, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
-    let (model, table) = arguments.on.open(context)?;
+    let (model, table) = open(&arguments.on, context)?;
     let (cells, condition) = model.cells(&table)?;
     let z = model.encode(&cells, &condition);
     let mut columns: Vec<Column> = latent_names(&model)
@@ -97,7 +97,7 @@ pub(super) fn decode(arguments: &Decode, context: &Context) -> Result<(), Failur
 /// The condition goes over from the first row's to the second's half way.
 pub(super) fn interpolate(arguments: &Interpolate, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
-    let (model, table) = arguments.on.open(context)?;
+    let (model, table) = open(&arguments.on, context)?;
     let ends = two_rows(&arguments.rows, table.rows())?;
     if arguments.count < 2 {
         return Err(Failure::request("-n must be at least 2: both ends are among the rows"));
