@@ -69,11 +69,13 @@ fn stepped(layers: Layers, x: &Tensor<2>, labels: &Tensor<2>, adam: Adam) -> Lay
     let values = outputs.pop().expect("the head gives one");
     let mut upstream = (sigmoid(values) - labels.clone()) * (2.0 / labels.dims()[0] as f64);
     let mut stepped = Vec::with_capacity(layers.len());
-    for ((weight, bias), inputs) in layers.into_iter().zip(outputs).rev() {
+    for (depth, ((weight, bias), inputs)) in layers.into_iter().zip(outputs).enumerate().rev() {
         let by_weight = inputs.clone().transpose().matmul(upstream.clone());
         let by_bias = upstream.clone().sum_dim(0).squeeze_dim::<1>(0);
-        // Of the rows themselves, before the first layer, nothing is asked.
-        upstream = through_leaky(&inputs, upstream.matmul(weight.value.clone().transpose()));
+        // The rows are not changed, so that the first layer passes nothing on.
+        if depth > 0 {
+            upstream = through_leaky(&inputs, upstream.matmul(weight.value.clone().transpose()));
+        }
         stepped.push((weight.descend(by_weight, adam), bias.descend(by_bias, adam)));
     }
     stepped.reverse();
