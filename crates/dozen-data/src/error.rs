@@ -45,6 +45,14 @@ impl DataError {
         Self::Io { action: "read", path: path.into(), source }
     }
 
+    /// Whether the request or its input is at fault, rather than the machine.
+    pub fn is_request(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => dozen_run::is_of_request(source),
+            Self::Content { .. } | Self::Request(_) => true,
+        }
+    }
+
     /// A file that cannot be written.
     pub fn write(path: &std::path::Path, source: std::io::Error) -> Self {
         Self::Io { action: "write", path: path.to_owned(), source }

@@ -50,4 +50,4 @@ pub use schema::{ColumnSchema, Kind, Schema};
 pub use source::{Stream, ending, open as open_stream};
 pub use split::split_rows;
 pub use table::{Column, Table, Values};
-pub use write::{write_array, write_table};
+pub use write::{write_array, write_csv, write_file, write_table, write_with};

@@ -1,18 +1,18 @@
 //! Writing tables: CSV, TSV, Parquet and NPY, by the name of the file.
 
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt8Array};
+use dozen_run::NewFile;
 use parquet::arrow::ArrowWriter;
 
 use crate::{DataError, Table, Values};
 
 /// Writes tables of one shape, one after another, to a file whose ending says the format.
 ///
-/// `.csv` and `.tsv` are text with a header line, `.parquet` keeps types and names, `.npy` holds `f64` numbers.
+/// The file is whole when it appears: what was there stays until all is written, and stays after a failure. `.csv` and `.tsv` are text with a header line, `.parquet` keeps types and names, `.npy` holds `f64` numbers.
 pub fn write_table(
     path: &Path,
     tables: impl IntoIterator<Item = Result<Table, DataError>>,
@@ -32,34 +32,77 @@ pub fn write_table(
 
 type Tables<'a> = &'a mut dyn Iterator<Item = Result<Table, DataError>>;
 
-fn create(path: &Path) -> Result<BufWriter<File>, DataError> {
-    let file = File::create(path).map_err(|e| DataError::write(path, e))?;
+fn create(path: &Path) -> Result<BufWriter<NewFile>, DataError> {
+    let file = NewFile::create(path).map_err(|e| DataError::write(path, e))?;
     Ok(BufWriter::with_capacity(1 << 18, file))
+}
+
+/// Gives a written file its name.
+fn commit(path: &Path, out: BufWriter<NewFile>) -> Result<(), DataError> {
+    let written = out.into_inner().map_err(std::io::IntoInnerError::into_error).and_then(NewFile::commit);
+    written.map_err(|e| DataError::write(path, e))
+}
+
+/// Writes a whole file; what was there stays until all is written.
+pub fn write_file(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), DataError> {
+    dozen_run::write_file(path, bytes).map_err(|e| DataError::write(path, e))
+}
+
+/// Writes a file by way of a function; what was there stays until all is written.
+pub fn write_with<T>(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<NewFile>) -> std::io::Result<T>,
+) -> Result<T, DataError> {
+    let mut out = create(path)?;
+    let written = write(&mut out).map_err(|e| DataError::write(path, e))?;
+    commit(path, out)?;
+    Ok(written)
+}
+
+/// Writes a table as lines of text with a header, to standard output for one; fields are quoted where they must be.
+pub fn write_csv(table: &Table, to: impl Write) -> std::io::Result<()> {
+    let mut writer = csv::WriterBuilder::new().from_writer(to);
+    write_rows(&mut writer, table, true)
+        .and_then(|()| writer.flush().map_err(csv::Error::from))
+        .map_err(io_error)
+}
+
+/// The system's reason, where there is one.
+fn io_error(error: csv::Error) -> std::io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(source) => source,
+        other => std::io::Error::other(format!("{other:?}")),
+    }
+}
+
+fn write_rows<W: Write>(writer: &mut csv::Writer<W>, table: &Table, header: bool) -> csv::Result<()> {
+    if header {
+        writer.write_record(table.columns().iter().map(|c| &c.name))?;
+    }
+    for row in 0..table.rows() {
+        for column in table.columns() {
+            writer.write_field(column.values.text(row))?;
+        }
+        writer.write_record(None::<&[u8]>)?;
+    }
+    Ok(())
 }
 
 fn write_delimited(path: &Path, delimiter: u8, tables: Tables) -> Result<usize, DataError> {
     let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(create(path)?);
-    let failed = |e: csv::Error| DataError::write(path, std::io::Error::other(e));
     let mut rows = 0;
     for table in tables {
         let table = table?;
-        if rows == 0 {
-            writer.write_record(table.columns().iter().map(|c| &c.name)).map_err(failed)?;
-        }
-        for row in 0..table.rows() {
-            for column in table.columns() {
-                writer.write_field(column.values.text(row)).map_err(failed)?;
-            }
-            writer.write_record(None::<&[u8]>).map_err(failed)?;
-        }
+        write_rows(&mut writer, &table, rows == 0).map_err(|e| DataError::write(path, io_error(e)))?;
         rows += table.rows();
     }
-    writer.flush().map_err(|e| DataError::write(path, e))?;
+    let out = writer.into_inner().map_err(|e| DataError::write(path, e.into_error()))?;
+    commit(path, out)?;
     Ok(rows)
 }
 
 fn write_parquet(path: &Path, tables: Tables) -> Result<usize, DataError> {
-    let mut writer: Option<ArrowWriter<BufWriter<File>>> = None;
+    let mut writer: Option<ArrowWriter<BufWriter<NewFile>>> = None;
     let failed = |e: &dyn std::fmt::Display| DataError::write(path, std::io::Error::other(e.to_string()));
     let mut rows = 0;
     for table in tables {
@@ -75,7 +118,7 @@ fn write_parquet(path: &Path, tables: Tables) -> Result<usize, DataError> {
         rows += table.rows();
     }
     if let Some(writer) = writer {
-        writer.close().map_err(|e| failed(&e))?;
+        commit(path, writer.into_inner().map_err(|e| failed(&e))?)?;
     }
     Ok(rows)
 }
@@ -130,5 +173,5 @@ pub fn write_array<const N: usize>(
     for value in values {
         write(&value)?;
     }
-    out.flush().map_err(|e| DataError::write(path, e))
+    commit(path, out)
 }

@@ -2,7 +2,9 @@
 
 use dozen_data::{Column, Made, Matrix, Schema, Table, Values, make};
 use dozen_generative::autoregressive::*;
-use dozen_nn::{Decay, Device, History, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig};
+use dozen_nn::{
+    Decay, Device, Existing, History, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig,
+};
 
 fn config(architecture: Architecture) -> ModelConfig {
     let orders = if architecture == Architecture::Eonade { 3 } else { 1 };
@@ -69,7 +71,7 @@ fn trained(model: ModelConfig, table: &Table, epochs: u64) -> Model {
     let columns = Schema::infer(table, &[]).unwrap();
     let cells = columns.encode(table).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let run = RunFolder::begin(&folder.path().join("model")).unwrap();
+    let run = RunFolder::begin(&folder.path().join("model"), Existing::Keep).unwrap();
     let request = request(model, &columns, &cells, epochs);
     train_alone(request, &run).0
 }
@@ -154,7 +156,7 @@ fn a_tree_start_begins_at_the_likelihood_of_the_chow_liu_tree() {
         let columns = Schema::infer(&table, &[]).unwrap();
         let cells = columns.encode(&table).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let run = RunFolder::begin(&folder.path().join("model")).unwrap();
+        let run = RunFolder::begin(&folder.path().join("model"), Existing::Keep).unwrap();
         let shape = ModelConfig {
             direct: true,
             ordering: Ordering::ChowLiu,
@@ -239,7 +241,7 @@ fn a_saved_model_opens_as_it_was() {
     let cells = columns.encode(&table).unwrap();
     for model in every_model() {
         let folder = tempfile::tempdir().unwrap();
-        let run = RunFolder::begin(&folder.path().join("model")).unwrap();
+        let run = RunFolder::begin(&folder.path().join("model"), Existing::Keep).unwrap();
         let request = request(model.clone(), &columns, &cells, 1);
         let (before, ..) = train_alone(request, &run);
         let after = Model::open(&run.finish().unwrap(), &Device::flex()).unwrap();

@@ -5,12 +5,13 @@ use std::path::Path;
 use dozen_data::{Schema, make};
 use dozen_generative::flow::{BaseConfig, Config, FlowConfig, Model, Preset, TrainRequest, train_model};
 use dozen_nn::{
-    Decay, Device, Error, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig, request_interrupt,
+    Decay, Device, Error, Existing, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig,
+    request_interrupt,
 };
 
 /// Trains a flow with everything that has a state; interrupted after its first step if asked. Gives log-probabilities.
 fn run_in(folder: &Path, resume: bool, interrupt: bool) -> Result<Vec<f64>, Error> {
-    let run = if resume { RunFolder::resume(folder)? } else { RunFolder::begin(folder)? };
+    let run = if resume { RunFolder::resume(folder)? } else { RunFolder::begin(folder, Existing::Keep)? };
     let table = make::gaussian_mixture(300, 2, 1).table;
     let part = |from: usize, to: usize| {
         Schema::infer(&table.select(&(0..300).collect::<Vec<_>>()), &[]).map(|schema| {

@@ -5,7 +5,8 @@ use std::sync::Mutex;
 use dozen_data::{ImageShape, Matrix, Schema, make};
 use dozen_generative::{gan, vae};
 use dozen_nn::{
-    Decay, Device, Error, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig, request_interrupt,
+    Decay, Device, Error, Existing, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig,
+    request_interrupt,
 };
 
 /// The device has one generator, and the process one request to stop.
@@ -39,7 +40,7 @@ fn nothing() -> (Schema, Matrix) {
 fn weights(name: &str, interrupted: bool, train: impl Fn(&RunFolder) -> Result<(), Error>) -> Vec<Vec<u8>> {
     let place = tempfile::tempdir().unwrap();
     let out = place.path().join(name);
-    let run = RunFolder::begin(&out).unwrap();
+    let run = RunFolder::begin(&out, Existing::Keep).unwrap();
     if interrupted {
         request_interrupt(true);
         let stopped = train(&run);

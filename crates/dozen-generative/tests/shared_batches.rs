@@ -5,7 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use dozen_data::{Schema, Table, make};
 use dozen_generative::autoregressive::{self, Architecture, ModelConfig, Ordering};
 use dozen_generative::flow::{self, BaseConfig, FlowConfig, Preset, Solver};
-use dozen_nn::{Decay, Device, Error, History, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig};
+use dozen_nn::{
+    Decay, Device, Error, Existing, History, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig,
+};
 
 /// The device's random numbers, which weights begin at, are the process's: a seed holds only for who is alone.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -54,7 +56,7 @@ fn flow_on(devices: usize, table: &Table, preset: Preset) -> Result<Vec<f64>, Er
     };
     let folder = tempfile::tempdir().unwrap();
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let run = RunFolder::begin(&folder.path().join("m"))?;
+    let run = RunFolder::begin(&folder.path().join("m"), Existing::Keep)?;
     let (_, history) = flow::train_model(request, &run, &vec![Device::flex(); devices], Progress::new(true))?;
     Ok(losses(&history))
 }
@@ -85,7 +87,7 @@ fn autoregressive_on(devices: usize, table: &Table) -> Vec<f64> {
     };
     let folder = tempfile::tempdir().unwrap();
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let run = RunFolder::begin(&folder.path().join("m")).unwrap();
+    let run = RunFolder::begin(&folder.path().join("m"), Existing::Keep).unwrap();
     let devices = vec![Device::flex(); devices];
     losses(&autoregressive::train_model(request, &run, &devices, Progress::new(true)).unwrap().2)
 }

@@ -28,9 +28,11 @@ pub enum Error {
     },
     /// The loss is no longer a finite number.
     #[error(
-        "training stopped at step {step}: the {term} became {value}; the last good checkpoint is in `{}`. \
-         A lower --rate or --clip-norm 1 usually helps",
-        checkpoint.display()
+        "training stopped at step {step}: the {term} became {value}; {}. A lower --rate or --clip-norm 1 usually helps",
+        match checkpoint {
+            Some(folder) => format!("the last good checkpoint is in `{}`", folder.display()),
+            None => "no checkpoint had been written".to_owned(),
+        }
     )]
     NotFinite {
         /// The step, from 1.
@@ -39,10 +41,10 @@ pub enum Error {
         term: String,
         /// What it became.
         value: f64,
-        /// Where the state before is kept.
-        checkpoint: PathBuf,
+        /// Where a state before is kept, if one was.
+        checkpoint: Option<PathBuf>,
     },
-    /// Someone pressed Ctrl-C.
+    /// Someone pressed Ctrl-C, or the system asked the program to end.
     #[error("stopped at step {step}; go on with --resume {}", folder.display())]
     Interrupted {
         /// The last step done.
@@ -66,6 +68,20 @@ impl Error {
 
     /// Whether the request or its input is at fault, rather than the run.
     pub fn is_request(&self) -> bool {
-        matches!(self, Self::Data(_) | Self::Folder { .. } | Self::Request(_))
+        match self {
+            Self::Data(fault) => fault.is_request(),
+            Self::Io { source, .. } => dozen_run::is_of_request(source),
+            Self::Folder { .. } | Self::Request(_) => true,
+            Self::NotFinite { .. } | Self::Interrupted { .. } => false,
+        }
+    }
+}
+
+impl From<dozen_run::Error> for Error {
+    fn from(fault: dozen_run::Error) -> Self {
+        match fault {
+            dozen_run::Error::Io { action, path, source } => Self::Io { action, path, source },
+            dozen_run::Error::Folder { folder, problem } => Self::Folder { folder, problem },
+        }
     }
 }

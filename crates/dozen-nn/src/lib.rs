@@ -29,14 +29,12 @@
 mod batch_norm;
 mod device;
 mod error;
-mod interrupt;
 mod layers;
 mod learner;
 mod model_folder;
 pub mod onnx;
 mod optimizer;
 mod progress;
-mod run_folder;
 mod schedule;
 mod shares;
 mod tensorboard;
@@ -47,14 +45,16 @@ mod weights;
 pub use batch_norm::BatchNorm;
 pub use burn::tensor::Device;
 pub use device::choose_device;
+pub use dozen_run::{
+    Existing, Finishing, Resumed, RunFolder, install_interrupt_handler, interrupt_requested,
+    request_interrupt,
+};
 pub use error::Error;
-pub use interrupt::{install_interrupt_handler, interrupt_requested, request_interrupt};
 pub use layers::PrefixLinear;
 pub use learner::{Learner, StepContext, Terms};
 pub use model_folder::{FORMAT_VERSION, ModelFolder, WrittenBy, dense_weights};
 pub use optimizer::{Optimizer, OptimizerConfig};
 pub use progress::Progress;
-pub use run_folder::RunFolder;
 pub use schedule::{Decay, Schedule};
 pub use train::{EpochRecord, History, TrainConfig, train};
 pub use trained::Trained;

@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::run_folder::read_json;
+use dozen_run::read_json;
+
 use crate::{Error, RunFolder};
 
 /// The version of the folder's layout that this program writes, and the newest that it reads.
@@ -73,10 +74,16 @@ impl ModelFolder {
             }
             None => return Err(Error::folder(path, "is no model folder: its config.json names no format")),
         }
-        if !folder.weights().exists() {
-            return Err(Error::folder(path, "is not whole: it has no model.safetensors"));
+        // Folders of older versions do not list their files; their weights they have.
+        let listed = folder.config["files"].as_array();
+        let files = listed.map_or_else(
+            || vec!["model.safetensors"],
+            |files| files.iter().filter_map(Value::as_str).collect(),
+        );
+        match files.into_iter().find(|file| !path.join(file).exists()) {
+            Some(missing) => Err(Error::folder(path, format!("is not whole: it has no {missing}"))),
+            None => Ok(folder),
         }
-        Ok(folder)
     }
 
     /// The folder.
@@ -155,7 +162,7 @@ impl ModelFolder {
     /// Writes the `config.json` of a run.
     pub fn write_config<C: Serialize>(run: &RunFolder, family: &str, config: &C) -> Result<(), Error> {
         let envelope = Envelope { format: FORMAT_VERSION, family, config, written_by: WrittenBy::default() };
-        run.write_json("config.json", &envelope)
+        Ok(run.write_json("config.json", &envelope)?)
     }
 }
 

@@ -47,10 +47,9 @@ impl Progress {
     }
 
     /// A message, above the bar if there is one.
-    #[expect(clippy::print_stderr, reason = "messages go to standard error")]
     pub fn say(self, message: &str) {
         if !self.quiet {
-            eprintln!("{message}");
+            dozen_run::say(message);
         }
     }
 }
@@ -70,7 +69,6 @@ pub struct Meter {
 
 impl Meter {
     /// `count` more items are done; `message` says how it goes.
-    #[expect(clippy::print_stderr, reason = "progress goes to standard error")]
     pub fn advance(&mut self, count: u64, message: impl FnOnce() -> String) {
         self.done += count;
         self.bar.inc(count);
@@ -84,7 +82,9 @@ impl Meter {
             let rate = (self.done - self.started_at) as f64 / self.started.elapsed().as_secs_f64();
             let left = (self.total.saturating_sub(self.done)) as f64 / rate;
             let Self { what, done, total, unit, .. } = self;
-            eprintln!("{what}: {done}/{total} {unit}, {rate:.0} {unit}/s, {left:.0} s left {message}");
+            dozen_run::say(&format!(
+                "{what}: {done}/{total} {unit}, {rate:.0} {unit}/s, {left:.0} s left {message}"
+            ));
         }
         self.bar.set_message(message);
     }

@@ -16,7 +16,7 @@ pub(crate) struct EventWriter {
 impl EventWriter {
     pub(crate) fn create(folder: &Path) -> Result<Self, Error> {
         std::fs::create_dir_all(folder).map_err(|e| Error::io("make", folder, e))?;
-        let path = folder.join(format!("events.out.tfevents.{}.dozen", now() as u64));
+        let path = folder.join(format!("events.out.tfevents.{}.{}.dozen", now() as u64, std::process::id()));
         let file = BufWriter::new(File::create(&path).map_err(|e| Error::io("write", &path, e))?);
         let mut writer = Self { file, path };
         let mut event = Vec::new();

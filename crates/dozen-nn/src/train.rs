@@ -1,15 +1,12 @@
 //! The training loop of every neural family.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use dozen_run::{Checkpoints, Finishing, read_json};
 use serde::{Deserialize, Serialize};
 
-use crate::run_folder::{read_json, write_json};
 use crate::tensorboard::EventWriter;
 use crate::{Error, Learner, Progress, RunFolder, Schedule, StepContext, Terms, interrupt_requested};
-
-/// The state for resuming is written at the end of an epoch, at most this often.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(20);
 
 /// How long and in what pieces to train.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -83,8 +80,8 @@ struct State {
 /// At the end the learner holds the weights of the best epoch by validation, or of the last where nothing is held out.
 ///
 /// # Errors
-/// [`Error::NotFinite`] when a term of the loss is not finite, [`Error::Interrupted`] after Ctrl-C; both leave a
-/// checkpoint in the run's folder.
+/// [`Error::NotFinite`] when a term of the loss is not finite, which names the last checkpoint if there was one;
+/// [`Error::Interrupted`] after Ctrl-C or SIGTERM, which leaves a checkpoint of the last step.
 pub fn train(
     learner: &mut impl Learner,
     rows: usize,
@@ -101,8 +98,18 @@ pub fn train(
         learner.load(&run.last(), true)?;
     }
     let events = config.tensorboard.then(|| EventWriter::create(run.path())).transpose()?;
-    let mut training =
-        Loop { rows, config, run, state, events, started: Instant::now(), saved: Instant::now() };
+    let before = state.history.seconds;
+    let mut training = Loop {
+        rows,
+        config,
+        run,
+        state,
+        events,
+        started: Instant::now(),
+        before,
+        checkpoints: run.checkpoints(),
+    };
+    let _finishing = Finishing::begin();
     training.run(learner, progress)?;
     Ok(training.state.history)
 }
@@ -114,22 +121,22 @@ struct Loop<'a> {
     state: State,
     events: Option<EventWriter>,
     started: Instant,
-    saved: Instant,
+    /// Seconds of training before this process went on.
+    before: f64,
+    checkpoints: Checkpoints,
 }
 
 impl Loop<'_> {
     fn run(&mut self, learner: &mut impl Learner, progress: Progress) -> Result<(), Error> {
-        let before = self.state.history.seconds;
         while !self.is_over() {
             self.epoch(learner, progress)?;
-            self.state.history.seconds = before + self.started.elapsed().as_secs_f64();
             self.close_epoch(learner)?;
-            if self.saved.elapsed() >= CHECKPOINT_EVERY && !self.is_over() {
+            if self.checkpoints.due() {
                 self.save(learner)?;
             }
         }
         if learner.keeps_best() && !self.state.history.validation().is_empty() {
-            learner.load(&self.run.best(), false)?;
+            learner.load(&self.run.best(self.state.history.best_epoch), false)?;
         }
         Ok(())
     }
@@ -163,6 +170,10 @@ impl Loop<'_> {
                 self.save(learner)?;
                 return Err(Error::Interrupted { step: self.state.step, folder: self.run.out().to_owned() });
             }
+            // An epoch may take hours. At its end it is validated first.
+            if self.state.batch < batches.len() && self.checkpoints.due() {
+                self.save(learner)?;
+            }
         }
         meter.finish();
         Ok(())
@@ -189,7 +200,7 @@ impl Loop<'_> {
                 step: self.state.step + 1,
                 term: (*term).to_owned(),
                 value: *value,
-                checkpoint: self.run.path().join("checkpoints"),
+                checkpoint: self.run.state_file().exists().then(|| self.run.last()),
             }),
         }
     }
@@ -198,10 +209,15 @@ impl Loop<'_> {
         self.state.sums.iter().map(|(name, sum)| (name.clone(), sum / self.state.rows as f64)).collect()
     }
 
+    fn seconds(&self) -> f64 {
+        self.before + self.started.elapsed().as_secs_f64()
+    }
+
     /// Validates, keeps the weights if they are the best so far, and writes the metrics.
     fn close_epoch(&mut self, learner: &mut impl Learner) -> Result<(), Error> {
         let valid = learner.validate();
         self.check(&valid)?;
+        self.state.history.seconds = self.seconds();
         let epoch = self.state.history.epochs.len() as u64 + 1;
         let is_best = !learner.keeps_best()
             || valid.first().is_none_or(|(_, value)| *value < self.state.history.best_value());
@@ -228,7 +244,7 @@ impl Loop<'_> {
         if is_best {
             self.state.history.best_epoch = epoch;
             if learner.keeps_best() && !record.valid.is_empty() {
-                learner.save(&self.run.best(), false)?;
+                self.run.keep_best(epoch, |folder| learner.save(folder, false))?;
             }
         }
         self.state.history.epochs.push(record);
@@ -250,14 +266,14 @@ impl Loop<'_> {
             });
             text += &format!("{value}\n");
         }
-        self.run.write_text("metrics.jsonl", &text)
+        Ok(self.run.write_text("metrics.jsonl", &text)?)
     }
 
     fn save(&mut self, learner: &impl Learner) -> Result<(), Error> {
-        learner.save(&self.run.last(), true)?;
-        write_json(&self.run.state_file(), &self.state)?;
-        self.saved = Instant::now();
-        Ok(())
+        self.state.history.seconds = self.seconds();
+        let Self { run, state, checkpoints, .. } = self;
+        checkpoints
+            .write(|| run.checkpoint(state, state.history.best_epoch, |folder| learner.save(folder, true)))
     }
 }
 

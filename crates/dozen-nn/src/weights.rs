@@ -10,7 +10,7 @@ use safetensors::tensor::{Dtype, TensorView};
 
 use crate::Error;
 
-/// Writes a module's parameters, under a temporary name first.
+/// Writes a module's parameters.
 pub fn save_weights<M: Module>(module: &M, path: &Path) -> Result<(), Error> {
     write_tensors(path, &named_tensors(module))
 }
@@ -120,17 +120,16 @@ impl ModuleMapper for Loader<'_> {
     }
 }
 
-/// Writes named tensors, under a temporary name first.
+/// Writes named tensors.
 pub fn write_tensors(path: &Path, tensors: &[(String, TensorData)]) -> Result<(), Error> {
     let views = tensors.iter().map(|(name, data)| {
         let dtype = if data.dtype() == DType::F64 { Dtype::F64 } else { Dtype::F32 };
         let view = TensorView::new(dtype, data.shape().to_vec(), data.as_bytes());
         (name, view.expect("a tensor's bytes fit its shape"))
     });
-    let temporary = path.with_extension("tmp");
     let failed = |source: std::io::Error| Error::io("write", path, source);
-    safetensors::serialize_to_file(views, None, &temporary).map_err(|e| failed(std::io::Error::other(e)))?;
-    std::fs::rename(&temporary, path).map_err(failed)
+    let bytes = safetensors::serialize(views, None).map_err(|e| failed(std::io::Error::other(e)))?;
+    dozen_run::write_file(path, bytes).map_err(failed)
 }
 
 /// Reads the named tensors of a safetensors file.

@@ -92,12 +92,12 @@ fn a_resumed_run_ends_where_an_uninterrupted_one_does() {
     let _alone = ONE_AT_A_TIME.lock();
     for ema in [None, Some(0.9)] {
         let folder = tempfile::tempdir().unwrap();
-        let whole_folder = RunFolder::begin(&folder.path().join("whole")).unwrap();
+        let whole_folder = RunFolder::begin(&folder.path().join("whole"), Existing::Keep).unwrap();
         let mut whole = Fit::new(ema);
         let history = run(&mut whole, &config(), &whole_folder).unwrap();
 
         // Stopped in the middle of an epoch, then at the end of one, then let go on.
-        let parts_folder = RunFolder::begin(&folder.path().join("parts")).unwrap();
+        let parts_folder = RunFolder::begin(&folder.path().join("parts"), Existing::Keep).unwrap();
         let mut batches = Vec::new();
         for stop in [13, 30] {
             let mut part = Fit { interrupt_at: Some(stop), ..Fit::new(ema) };
@@ -108,7 +108,10 @@ fn a_resumed_run_ends_where_an_uninterrupted_one_does() {
                 "{error}"
             );
             batches.extend(part.batches);
-            assert!(matches!(RunFolder::begin(&folder.path().join("parts")), Err(Error::Folder { .. })));
+            assert!(matches!(
+                RunFolder::begin(&folder.path().join("parts"), Existing::Keep),
+                Err(Error::Folder { .. })
+            ));
         }
         let mut last = Fit::new(ema);
         let folder = RunFolder::resume(&folder.path().join("parts")).unwrap();
@@ -124,7 +127,7 @@ fn a_resumed_run_ends_where_an_uninterrupted_one_does() {
 fn a_loss_that_is_not_finite_stops_the_run_and_says_where() {
     let _alone = ONE_AT_A_TIME.lock();
     let folder = tempfile::tempdir().unwrap();
-    let folder = RunFolder::begin(&folder.path().join("m")).unwrap();
+    let folder = RunFolder::begin(&folder.path().join("m"), Existing::Keep).unwrap();
     let mut fit = Fit { break_at: Some(25), ..Fit::new(None) };
     let error = run(&mut fit, &config(), &folder).unwrap_err().to_string();
     assert!(error.contains("training stopped at step 25: the loss became NaN"), "{error}");
@@ -135,7 +138,7 @@ fn a_loss_that_is_not_finite_stops_the_run_and_says_where() {
 fn patience_ends_the_run_and_the_best_weights_are_kept() {
     let _alone = ONE_AT_A_TIME.lock();
     let folder = tempfile::tempdir().unwrap();
-    let folder = RunFolder::begin(&folder.path().join("m")).unwrap();
+    let folder = RunFolder::begin(&folder.path().join("m"), Existing::Keep).unwrap();
     let mut fit = Fit::new(None);
     let schedule = Schedule { rate: 1.0, warm_up: 0, decay: Decay::Constant };
     let history =
@@ -156,7 +159,7 @@ fn rows_of_an_epoch_are_all_used_once_in_an_order_of_the_seed() {
     let _alone = ONE_AT_A_TIME.lock();
     let order = |seed: u64| {
         let folder = tempfile::tempdir().unwrap();
-        let folder = RunFolder::begin(&folder.path().join("m")).unwrap();
+        let folder = RunFolder::begin(&folder.path().join("m"), Existing::Keep).unwrap();
         let mut fit = Fit::new(None);
         run(&mut fit, &TrainConfig { epochs: 2, seed, ..config() }, &folder).unwrap();
         fit.batches.concat()

@@ -34,7 +34,11 @@ pub fn export_onnx(model: &Model, path: &Path) -> Result<(), Error> {
         return Err(Error::Request(format!("ONNX's recurrent operators lack {what}, which this model has")));
     }
     let bytes = graph_of(model).model();
-    std::fs::write(path, bytes).map_err(|source| Error::Io { action: "write", path: path.to_owned(), source })
+    dozen_run::write_file(path, bytes).map_err(|source| Error::Io {
+        action: "write",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// The graph of a model.

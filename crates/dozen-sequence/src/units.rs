@@ -237,7 +237,11 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {
-    std::fs::write(path, text).map_err(|source| Error::Io { action: "write", path: path.to_owned(), source })
+    dozen_run::write_file(path, text).map_err(|source| Error::Io {
+        action: "write",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Units that become text one by one, a character only once all its bytes are there.

@@ -51,7 +51,7 @@ fn config(model: NetworkConfig, task: Task, epochs: u64, batch_size: usize, rate
 fn trained(config: Config, units: Option<Units>, data: Data) -> Model {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
-    let run = RunFolder::begin(&folder.path().join("model")).unwrap();
+    let run = RunFolder::begin(&folder.path().join("model"), Existing::Keep).unwrap();
     let request = TrainRequest { config, units, data, vectors: Vec::new() };
     train_model(request, &run, &Device::flex(), Progress::new(true)).unwrap().0
 }
@@ -174,7 +174,7 @@ fn an_lstm_adds_over_two_hundred_steps() {
 
 /// Trains a small language model in a folder; interrupted after its first step if asked.
 fn run_in(folder: &Path, resume: bool, interrupt: bool) -> Result<History, Error> {
-    let run = if resume { RunFolder::resume(folder)? } else { RunFolder::begin(folder)? };
+    let run = if resume { RunFolder::resume(folder)? } else { RunFolder::begin(folder, Existing::Keep)? };
     let text = "the quick brown fox jumps over the lazy dog. ".repeat(20);
     let units = Units::of_texts(&UnitKind::Characters, [text.as_str()]);
     let ids = units.encode(&text, "the text").unwrap();
@@ -210,7 +210,7 @@ fn a_text_shorter_than_a_sequence_is_refused() {
     let units = Units::of_characters(["a", "b"].map(str::to_owned));
     let config = config(network(CellKind::Tanh, 4, 4), Task::LanguageModel, 1, 2, 0.01);
     let folder = tempfile::tempdir().unwrap();
-    let run = RunFolder::begin(&folder.path().join("model")).unwrap();
+    let run = RunFolder::begin(&folder.path().join("model"), Existing::Keep).unwrap();
     let data = Data::Text { train: &[0, 1, 0, 1], valid: &[] };
     let request = TrainRequest { config, units: Some(units), data, vectors: Vec::new() };
     let error = train_model(request, &run, &Device::flex(), Progress::new(true)).unwrap_err().to_string();

@@ -11,6 +11,14 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+    /// A file cannot be written.
+    #[error("cannot write `{file}`: {source}")]
+    Write {
+        /// Which.
+        file: String,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// A file is not what it should be.
     #[error("{file}: {problem}")]
     Format {
@@ -51,4 +59,14 @@ pub enum Error {
     /// A request that cannot be met.
     #[error("{0}")]
     Request(String),
+}
+
+impl Error {
+    /// Whether the request or its input is at fault, rather than the machine.
+    pub fn is_request(&self) -> bool {
+        match self {
+            Self::Io { source, .. } | Self::Write { source, .. } => dozen_run::is_of_request(source),
+            _ => true,
+        }
+    }
 }

@@ -46,5 +46,5 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
-    std::fs::write(path, bytes).map_err(failed)
+    dozen_run::write_file(path, bytes).map_err(failed)
 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use dozen_nn::{
-    Error, ModelFolder, Optimizer, OptimizerConfig, RunFolder, Trained, load_weights, named_tensors,
-    save_weights, with_tensors, write_tensors,
+    Error, Existing, ModelFolder, Optimizer, OptimizerConfig, RunFolder, Trained, load_weights,
+    named_tensors, save_weights, with_tensors, write_tensors,
 };
 use dozen_vision::detector::{
     Backbone, BoxesConfig, Branches, Detector, DetectorConfig, Examples, Head, Learning, Look, Neck,
@@ -116,7 +116,7 @@ fn branches_begin_at_the_weights_of_their_stage() {
         let with = config(LINEAR, BoxesConfig::TRIDENT, Some(with));
         let plain = config(LINEAR, BoxesConfig::TRIDENT, None);
         let model = folder.path().join(format!("plain-{first_plain}"));
-        let run = RunFolder::begin(&model).unwrap();
+        let run = RunFolder::begin(&model, Existing::Keep).unwrap();
         ModelFolder::write_config(&run, "detector", &plain).unwrap();
         save_weights(&Detector::new(&plain, &device), &run.path().join("model.safetensors")).unwrap();
         let model = run.finish().unwrap();
@@ -133,7 +133,8 @@ fn branches_begin_at_the_weights_of_their_stage() {
         assert!(others >= 10, "{others}");
         // What has learnt since is taken as it is.
         let learnt = Detector::new(&with, &device);
-        let run = RunFolder::begin(&folder.path().join(format!("learnt-{first_plain}"))).unwrap();
+        let run =
+            RunFolder::begin(&folder.path().join(format!("learnt-{first_plain}")), Existing::Keep).unwrap();
         ModelFolder::write_config(&run, "detector", &with).unwrap();
         save_weights(&learnt, &run.path().join("model.safetensors")).unwrap();
         let taken = import_backbone(&Detector::new(&with, &device), &run.finish().unwrap()).unwrap();
@@ -255,7 +256,7 @@ fn an_efficientnet_that_tells_classes_becomes_a_backbone() {
     let folder = tempfile::tempdir().unwrap();
     let of_timm = folder.path().join("weights.safetensors");
     write_tensors(&of_timm, &export(&classifier, Naming::Timm)).unwrap();
-    let run = RunFolder::begin(&folder.path().join("m")).unwrap();
+    let run = RunFolder::begin(&folder.path().join("m"), Existing::Keep).unwrap();
     let saved = efficientnet::Config {
         model: VariantConfig { classes: 7, ..variant },
         classes: (0..7).map(|class| class.to_string()).collect(),

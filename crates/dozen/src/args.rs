@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
-use dozen::nn::{Progress, choose_device};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use dozen::nn::{Progress, RunFolder, choose_device};
 
 use crate::commands::{
     autoregressive, compare, completions, detector, efficientnet, flow, gan, graph, info, make, man, rnn,
@@ -107,6 +107,8 @@ struct Global {
 pub(crate) struct Invocation {
     pub(crate) command: Command,
     pub(crate) context: Context,
+    /// Where each value came from.
+    pub(crate) matches: ArgMatches,
 }
 
 /// What holds for all commands.
@@ -115,6 +117,8 @@ pub(crate) struct Context {
     global: Global,
     /// The command line after the program's name, `--config` resolved.
     pub(crate) arguments: Vec<String>,
+    /// The run that goes on.
+    pub(crate) resumed: Option<RunFolder>,
 }
 
 impl Invocation {
@@ -131,8 +135,9 @@ impl Invocation {
     /// Parses arguments, without the program's name, in which `--config` is resolved already.
     pub(crate) fn parse(arguments: Vec<String>) -> Result<Self, Failure> {
         let words = std::iter::once("dozen".to_owned()).chain(arguments.iter().cloned());
-        let cli = Cli::try_parse_from(words).map_err(Failure::usage)?;
-        Ok(Self { command: cli.command, context: Context { global: cli.global, arguments } })
+        let matches = Cli::command().try_get_matches_from(words).map_err(Failure::usage)?;
+        let Cli { command, global } = Cli::from_arg_matches(&matches).map_err(Failure::usage)?;
+        Ok(Self { command, context: Context { global, arguments, resumed: None }, matches })
     }
 }
 
@@ -166,12 +171,12 @@ impl Context {
         std::iter::once("dozen".to_owned()).chain(quoted).collect::<Vec<_>>().join(" ")
     }
 
-    /// These settings with another run's arguments, seed and device; used when a run is resumed.
-    pub(crate) fn resuming(&self, original: &Self) -> Self {
+    /// These settings with the arguments, seed and device of the run that goes on.
+    pub(crate) fn resuming(&self, original: &Self, run: RunFolder) -> Self {
         let mut global = original.global.clone();
         (global.json, global.quiet, global.threads) =
             (self.global.json, self.global.quiet, self.global.threads);
-        Self { global, arguments: original.arguments.clone() }
+        Self { global, arguments: original.arguments.clone(), resumed: Some(run) }
     }
 
     pub(crate) fn set_threads(&self) -> Result<(), Failure> {

@@ -13,6 +13,7 @@ pub use dozen_graph as graph;
 pub use dozen_kernels as kernels;
 pub use dozen_nn as nn;
 pub use dozen_report as report;
+pub use dozen_run as run;
 pub use dozen_sequence as sequence;
 pub use dozen_text as text;
 pub use dozen_transport as transport;

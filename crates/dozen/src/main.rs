@@ -7,13 +7,16 @@ mod data;
 mod examples;
 mod output;
 mod pictures;
+mod resume;
 mod texts;
 mod training;
 
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::process::ExitCode;
 
 use crate::args::{Command, Context, Invocation};
 use crate::output::Failure;
+use crate::resume::Resumption;
 
 /// Tensors come and go many times a second; the system's allocator would give their pages back each time.
 #[global_allocator]
@@ -31,15 +34,44 @@ fn main() -> ExitCode {
     unsafe {
         libmimalloc_sys::mi_option_set(PURGE_DELAY, KEEP_PAGES);
     }
-    match Invocation::from_environment().and_then(run) {
+    std::panic::set_hook(Box::new(say_fault));
+    // A failure before the flags are known is told by them as they stand.
+    let mut as_json = std::env::args_os().any(|argument| argument == "--json");
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let invocation = Invocation::from_environment()?;
+        as_json = invocation.context.json();
+        run(invocation)
+    }));
+    let outcome =
+        outcome.unwrap_or_else(|panic| Err(Failure::Fault(fault(&dozen::run::message(panic.as_ref())))));
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+        Err(failure) => failure.report(as_json),
     }
 }
 
+/// What a fault of the program is told as.
+fn fault(message: &str) -> String {
+    format!(
+        "a fault of dozen {}, not of your request: {message}. Please report this with the command that you gave",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+/// Says where a panic was, unless what panicked was given broken input and is caught.
+fn say_fault(panic: &PanicHookInfo) {
+    if dozen::run::is_guarded() {
+        return;
+    }
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    dozen::run::say(&format!("panicked at {place}: {}", dozen::run::message(panic.payload())));
+}
+
 fn run(invocation: Invocation) -> Result<(), Failure> {
-    let Invocation { command, context } = invocation;
-    context.set_threads()?;
+    invocation.context.set_threads()?;
+    let Resumption::Run(Invocation { command, context, .. }) = resume::resume(invocation)? else {
+        return Ok(());
+    };
     // On a thread of the pool: a kernel then starts without waking another thread and waiting for it.
     rayon::scope(|_| dispatch(command, &context))
 }
@@ -64,9 +96,6 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Make(arguments) => commands::make::run(&arguments, context),
         Command::Info(arguments) => commands::info::run(&arguments, context),
         Command::Man(arguments) => commands::man::run(&arguments, context),
-        Command::Completions(arguments) => {
-            commands::completions::run(&arguments);
-            Ok(())
-        }
+        Command::Completions(arguments) => commands::completions::run(&arguments),
     }
 }

@@ -1,24 +1,30 @@
 //! Results on standard output, failures on standard error, and exit codes.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use dozen::data::Table;
+use dozen::data::{DataError, Table, write_csv, write_file};
 use dozen::report::Report;
 use serde_json::{Map, Value, json};
 
-/// Why the program ends without its result.
+/// Why the program ends without its result. Each has its exit code, and there is one rule for all commands.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The command line is wrong, or help was asked for.
+    /// The command line is wrong, or help was asked for: 2, or 0.
     Usage(clap::Error),
-    /// The request or its input is wrong: exit code 2.
+    /// The request or its input is wrong: 2.
     Request(String),
-    /// The run failed: exit code 1.
+    /// The run failed, by the disk, the network, or because what it checked does not hold: 1.
     Run(String),
+    /// Somebody stopped it: 130.
+    Interrupted(String),
+    /// The program itself is at fault: 3.
+    Fault(String),
     /// Another program has said why it failed, and ended with this code.
     Ended(i32),
+    /// Whoever read standard output has gone away, and wants no more: 0, quietly.
+    Unread,
 }
 
 impl Failure {
@@ -30,39 +36,77 @@ impl Failure {
         Self::Request(sentence.into())
     }
 
+    /// Of a sentence that `is_request` sorts.
+    fn sorted(is_request: bool, error: impl std::fmt::Display) -> Self {
+        if is_request { Self::Request(error.to_string()) } else { Self::Run(error.to_string()) }
+    }
+
     /// What is wrong, as a sentence.
-    pub(crate) fn sentence(self) -> String {
+    pub(crate) fn sentence(&self) -> String {
         match self {
             Self::Usage(error) => error.to_string(),
-            Self::Request(sentence) | Self::Run(sentence) => sentence,
+            Self::Request(sentence)
+            | Self::Run(sentence)
+            | Self::Interrupted(sentence)
+            | Self::Fault(sentence) => sentence.clone(),
             Self::Ended(code) => format!("a program ended with the code {code}"),
+            Self::Unread => "nobody reads standard output".to_owned(),
         }
     }
 
-    /// Says it, and gives the exit code: 0 after help, 2 for a wrong request, 1 for a failed run.
-    #[expect(clippy::print_stderr, reason = "this is where failures are said")]
-    pub(crate) fn report(self) -> ExitCode {
+    fn code(&self) -> u8 {
         match self {
-            Self::Usage(error) => {
-                let _ = error.print();
-                ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
-            }
-            Self::Request(sentence) => {
-                eprintln!("error: {sentence}");
-                ExitCode::from(2)
-            }
-            Self::Run(sentence) => {
-                eprintln!("error: {sentence}");
-                ExitCode::from(1)
-            }
-            Self::Ended(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+            Self::Usage(error) => u8::try_from(error.exit_code()).unwrap_or(2),
+            Self::Request(_) => 2,
+            Self::Run(_) => 1,
+            Self::Interrupted(_) => 130,
+            Self::Fault(_) => 3,
+            Self::Ended(code) => u8::try_from(*code).unwrap_or(1),
+            Self::Unread => 0,
         }
+    }
+
+    /// Says it on standard error, as an object on standard output too if that is to be JSON, and gives the exit code.
+    pub(crate) fn report(self, as_json: bool) -> ExitCode {
+        let code = self.code();
+        let said = match &self {
+            // Help and the version are results.
+            Self::Usage(error) if !error.use_stderr() => {
+                return match error.print() {
+                    Err(fault) if fault.kind() != ErrorKind::BrokenPipe => not_printed(&fault).report(false),
+                    _ => ExitCode::from(code),
+                };
+            }
+            Self::Usage(error) => error.print().is_ok(),
+            Self::Ended(_) | Self::Unread => return ExitCode::from(code),
+            other => {
+                dozen::run::say(&format!("error: {}", other.sentence()));
+                true
+            }
+        };
+        if as_json || !said {
+            let sentence = self.sentence();
+            let sentence = sentence.trim_end();
+            let sentence = sentence.strip_prefix("error: ").unwrap_or(sentence);
+            // Whether that can be written changes nothing any more.
+            let _ = print_text(&format!("{}\n", json!({ "error": sentence, "code": code })));
+        }
+        ExitCode::from(code)
     }
 }
 
 impl From<dozen::nn::Error> for Failure {
     fn from(error: dozen::nn::Error) -> Self {
-        if error.is_request() { Self::Request(error.to_string()) } else { Self::Run(error.to_string()) }
+        match error {
+            dozen::nn::Error::Interrupted { .. } => Self::Interrupted(error.to_string()),
+            _ => Self::sorted(error.is_request(), error),
+        }
+    }
+}
+
+impl From<dozen::run::Error> for Failure {
+    fn from(error: dozen::run::Error) -> Self {
+        dozen::nn::Error::from(error).into()
     }
 }
 
@@ -86,16 +130,15 @@ impl From<dozen::graph::Error> for Failure {
 
 impl From<dozen::text::Error> for Failure {
     fn from(error: dozen::text::Error) -> Self {
-        Self::request(error.to_string())
+        Self::sorted(error.is_request(), error)
     }
 }
 
 /// Writes a report into a folder, which is made if it is not there, and gives the page's name.
 pub(crate) fn write_report(folder: &Path, report: &Report) -> Result<String, Failure> {
     let page = folder.join("report.html");
-    std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(&page, report.html()))
-        .map_err(|e| Failure::Run(format!("cannot write `{}`: {e}", page.display())))?;
+    std::fs::create_dir_all(folder).map_err(|error| DataError::write(folder, error))?;
+    write_file(&page, report.html())?;
     Ok(page.display().to_string())
 }
 
@@ -132,37 +175,44 @@ impl Results {
     }
 
     /// Prints one or the other.
-    pub(crate) fn print(self, as_json: bool) {
+    pub(crate) fn print(self, as_json: bool) -> Result<(), Failure> {
         if as_json {
-            print_text(&format!("{}\n", Value::Object(self.json)));
+            print_text(&format!("{}\n", Value::Object(self.json)))
         } else {
-            print_text(&self.lines.iter().map(|line| format!("{line}\n")).collect::<String>());
+            print_text(&self.lines.iter().map(|line| format!("{line}\n")).collect::<String>())
         }
     }
 }
 
-/// A table on standard output: CSV, or arrays in the JSON object.
-pub(crate) fn print_table(table: &Table, mut json: Value, as_json: bool) {
-    let names: Vec<&str> = table.columns().iter().map(|column| column.name.as_str()).collect();
-    let row =
-        |row: usize| table.columns().iter().map(move |column| column.values.text(row)).collect::<Vec<_>>();
+/// A table on standard output: CSV as in files, or arrays in the JSON object.
+pub(crate) fn print_table(table: &Table, mut json: Value, as_json: bool) -> Result<(), Failure> {
     if as_json {
+        let names: Vec<&str> = table.columns().iter().map(|column| column.name.as_str()).collect();
+        let row =
+            |row: usize| table.columns().iter().map(|column| column.values.text(row)).collect::<Vec<_>>();
         json["columns"] = json!(names);
         json["values"] = (0..table.rows()).map(|r| json!(row(r))).collect();
-        Results::new(json).print(true);
-        return;
+        return Results::new(json).print(true);
     }
-    let lines = (0..table.rows()).map(|r| row(r).join(","));
-    print_text(&std::iter::once(names.join(",")).chain(lines).map(|line| line + "\n").collect::<String>());
+    let mut text = Vec::new();
+    write_csv(table, &mut text).map_err(|error| Failure::Run(error.to_string()))?;
+    print_bytes(&text)
 }
 
-/// Writes to standard output; a reader that has gone away is no failure.
-pub(crate) fn print_text(text: &str) {
-    print_bytes(text.as_bytes());
+/// Writes to standard output.
+pub(crate) fn print_text(text: &str) -> Result<(), Failure> {
+    print_bytes(text.as_bytes())
 }
 
 /// The same of bytes that may be no text.
-pub(crate) fn print_bytes(bytes: &[u8]) {
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(bytes).and_then(|()| out.flush());
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| not_printed(&error))
+}
+
+fn not_printed(error: &std::io::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::BrokenPipe => Failure::Unread,
+        _ => Failure::Run(format!("cannot write to standard output: {error}")),
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dozen::data::{DataError, ImageShape, Matrix, Table, write_table};
+use dozen::data::{ImageShape, Matrix, Table, write_file, write_table};
 use dozen::report::PictureGrid;
 use serde_json::Value;
 
@@ -27,8 +27,7 @@ pub(crate) fn write_or_print(
     context: &Context,
 ) -> Result<(), Failure> {
     let Some(out) = out else {
-        print_table(table, json, context.json());
-        return Ok(());
+        return print_table(table, json, context.json());
     };
     let rows = match images {
         Some((shape, cells)) if is_picture(out) => {
@@ -37,8 +36,7 @@ pub(crate) fn write_or_print(
         _ => write_table(out, [Ok(table.clone())])?,
     };
     json["out"] = out.display().to_string().into();
-    Results::new(json).line(format!("{rows} rows in {}", out.display())).print(context.json());
-    Ok(())
+    Results::new(json).line(format!("{rows} rows in {}", out.display())).print(context.json())
 }
 
 /// Writes rows of levels from 0 to 255 as one picture, ten images to a line; gives how many.
@@ -52,6 +50,6 @@ pub(crate) fn write(path: &Path, shape: ImageShape, table: &Table) -> Result<usi
 fn write_pictures(path: &Path, shape: ImageShape, pictures: Vec<Vec<f32>>) -> Result<usize, Failure> {
     let count = pictures.len();
     let png = PictureGrid::new([shape.channels, shape.height, shape.width], pictures).png(COLUMNS);
-    std::fs::write(path, png).map_err(|error| DataError::write(path, error))?;
+    write_file(path, png)?;
     Ok(count)
 }

@@ -1,32 +1,86 @@
 //! The flags about training, shared by all neural families.
 
-use std::path::{Path, PathBuf};
-
-use std::time::Instant;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use dozen::nn::{
-    Decay, Device, History, OptimizerConfig, RunFolder, Schedule, TrainConfig, choose_device,
+    Decay, Device, Existing, History, OptimizerConfig, RunFolder, Schedule, TrainConfig, choose_device,
     install_interrupt_handler,
 };
 use serde_json::json;
 
-use crate::args::{Context, Invocation};
+use crate::args::Context;
 use crate::output::{Failure, Results};
+use crate::resume::Begun;
 
-/// The file in an unfinished run that holds its command line.
-const ARGUMENTS: &str = "arguments.json";
+/// Where a model goes that something else than training makes.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Out {
+    /// The folder to write the model to
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Replace the model that is in the folder already, if dozen wrote all that is there
+    #[arg(long)]
+    overwrite: bool,
+}
+
+impl Out {
+    /// Begins the folder.
+    pub(crate) fn begin(&self) -> Result<RunFolder, Failure> {
+        Ok(RunFolder::begin(&self.out, existing(self.overwrite))?)
+    }
+}
+
+/// Where a training run goes, and how it is kept safe.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Run")]
+pub(crate) struct Run {
+    /// The folder to write the model to
+    #[arg(long, value_name = "DIR", required_unless_present = "resume")]
+    out: Option<PathBuf>,
+    /// Go on with the unfinished run that was to become DIR, with its own data and flags
+    #[arg(long, value_name = "DIR")]
+    resume: Option<PathBuf>,
+    /// Replace the model or the unfinished run that is in the folder already, if dozen wrote all that is there
+    #[arg(long)]
+    overwrite: bool,
+    /// Seconds between checkpoints, which are kept to a twentieth of the time; 0 writes one after each step
+    #[arg(long, default_value_t = 20.0, value_name = "S")]
+    checkpoint_every: f64,
+}
+
+impl Run {
+    /// Begins the run, or goes on with it, and makes Ctrl-C save it.
+    pub(crate) fn begin(&self, context: &Context) -> Result<RunFolder, Failure> {
+        let every = Duration::try_from_secs_f64(self.checkpoint_every)
+            .map_err(|_| Failure::request("--checkpoint-every is a number of seconds, 0 or more"))?;
+        install_interrupt_handler();
+        let run = if let Some(run) = &context.resumed {
+            run.clone()
+        } else {
+            let out = self
+                .out
+                .as_deref()
+                .ok_or_else(|| Failure::request("name the folder of the model with --out"))?;
+            let run = RunFolder::begin(out, existing(self.overwrite))?;
+            Begun::now(context).write(&run)?;
+            run
+        };
+        Ok(run.with_checkpoints_every(every))
+    }
+}
+
+fn existing(overwrite: bool) -> Existing {
+    if overwrite { Existing::Overwrite } else { Existing::Keep }
+}
 
 /// How to train.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Training")]
 pub(crate) struct TrainingArguments {
-    /// The folder to write the model to
-    #[arg(long, value_name = "DIR", required_unless_present = "resume")]
-    out: Option<PathBuf>,
-    /// Go on with the unfinished run that was to become DIR, with its own flags
-    #[arg(long, value_name = "DIR", exclusive = false)]
-    pub(crate) resume: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) run: Run,
     /// The most passes over the training rows
     #[arg(long, default_value_t = 500, value_name = "N")]
     epochs: u64,
@@ -170,31 +224,6 @@ impl TrainingArguments {
             OptimizerFlag::Adam => OptimizerConfig::adam(self.weight_decay),
         }
     }
-
-    /// Begins the run, or goes on with it, and makes Ctrl-C save it.
-    pub(crate) fn run_folder(
-        &self,
-        context: &Context,
-        resumed: Option<RunFolder>,
-    ) -> Result<RunFolder, Failure> {
-        begin_run(self.out.as_deref(), context, resumed)
-    }
-}
-
-/// Begins the run that is to become a folder, or goes on with it, and makes Ctrl-C save it.
-pub(crate) fn begin_run(
-    out: Option<&Path>,
-    context: &Context,
-    resumed: Option<RunFolder>,
-) -> Result<RunFolder, Failure> {
-    install_interrupt_handler();
-    if let Some(run) = resumed {
-        return Ok(run);
-    }
-    let out = out.ok_or_else(|| Failure::request("name the folder of the model with --out"))?;
-    let run = RunFolder::begin(out)?;
-    run.write_json(ARGUMENTS, &context.arguments)?;
-    Ok(run)
 }
 
 /// What `train` says of a network that went through epochs.
@@ -215,14 +244,5 @@ pub(crate) fn finish(
     results
         .line(format!("the model is in {out}, its report is {out}/report.html"))
         .figures(json!({ "out": out, "seconds": started.elapsed().as_secs_f64() }))
-        .print(context.json());
-    Ok(())
-}
-
-/// Finds an unfinished run and the command line that began it.
-pub(crate) fn resume(out: &Path, context: &Context) -> Result<(RunFolder, Invocation), Failure> {
-    let run = RunFolder::resume(out)?;
-    let original = Invocation::parse(run.read_json(ARGUMENTS)?)?;
-    let context = context.resuming(&original.context);
-    Ok((run, Invocation { command: original.command, context }))
+        .print(context.json())
 }

@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use burn::module::Param;
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 use dozen_data::{Column, Matrix, Table, Values};
-use dozen_nn::{Error, PrefixLinear};
-use safetensors::tensor::{Dtype, TensorView};
+use dozen_nn::{Error, PrefixLinear, write_tensors};
 
 use super::Model;
 use super::layout::to_host;
@@ -37,16 +36,9 @@ pub fn export_pytorch(model: &Model, path: &Path) -> Result<(), Error> {
     network.direct.iter().for_each(|layer| put("direct".into(), layer));
     let order: Vec<f32> = model.layout.order.iter().map(|&column| column as f32).collect();
     tensors.push(("order".into(), vec![order.len()], order));
-    let bytes: Vec<Vec<u8>> =
-        tensors.iter().map(|(_, _, values)| values.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
-    let views = tensors.iter().zip(&bytes).map(|((name, shape, _), bytes)| {
-        (name, TensorView::new(Dtype::F32, shape.clone(), bytes).expect("a tensor's bytes fit its shape"))
-    });
-    safetensors::serialize_to_file(views, None, path).map_err(|e| Error::Io {
-        action: "write",
-        path: path.into(),
-        source: std::io::Error::other(e),
-    })
+    let tensors: Vec<(String, TensorData)> =
+        tensors.into_iter().map(|(name, shape, values)| (name, TensorData::new(values, shape))).collect();
+    write_tensors(path, &tensors)
 }
 
 /// The conditional of each column of a binary model as a table: one row for each state of the columns before it in

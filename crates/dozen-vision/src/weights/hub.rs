@@ -2,10 +2,11 @@
 
 use std::env;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use dozen_nn::Error;
+use dozen_run::NewFile;
 use ureq::Agent;
 
 /// Where weights are fetched from and kept.
@@ -89,11 +90,8 @@ impl Hub {
             let path = snapshot.join(name);
             let failed = |source| Error::Io { action: "write", path: path.clone(), source };
             fs::create_dir_all(&snapshot).map_err(failed)?;
-            let temporary = snapshot.join(format!("{name}.part"));
-            let mut file = fs::File::create(&temporary).map_err(failed)?;
-            std::io::copy(&mut stream, &mut file).map_err(failed)?;
-            file.flush().map_err(failed)?;
-            fs::rename(&temporary, &path).map_err(failed)?;
+            let mut file = NewFile::create(&path).map_err(failed)?;
+            std::io::copy(&mut stream, &mut file).and_then(|_| file.commit()).map_err(failed)?;
             Ok::<PathBuf, Error>(path)
         };
         let weights = keep("model.safetensors", weights)?;
@@ -104,7 +102,7 @@ impl Hub {
         let refs = folder.join("refs");
         let failed = |source| Error::Io { action: "write", path: refs.join("main"), source };
         fs::create_dir_all(&refs).map_err(failed)?;
-        fs::write(refs.join("main"), revision).map_err(failed)?;
+        dozen_run::write_file(&refs.join("main"), revision).map_err(failed)?;
         Ok(Snapshot { weights, config })
     }
 }

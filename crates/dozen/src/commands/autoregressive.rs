@@ -11,14 +11,15 @@ use dozen::generative::autoregressive::{
     Architecture, Baselines, Evaluation, Evidence, Model, ModelConfig, Ordering, Surprise, TrainRequest,
     conditional_tables, evaluate, export_pytorch, surprises, train_model, training_report,
 };
-use dozen::nn::{Decay, OptimizerConfig, RunFolder, Schedule, TrainConfig};
+use dozen::nn::{Decay, Existing, OptimizerConfig, RunFolder, Schedule, TrainConfig};
 use dozen::report::{LinePlot, ScatterPlot};
 use serde_json::json;
 
 use super::tour::{Check, Stop};
-use crate::args::{Command as Noun, Context, Invocation};
+use crate::args::Context;
 use crate::data::{OnData, ToTable, TrainingData};
 use crate::output::{Failure, Results, print_table};
+use crate::resume::Begun;
 use crate::training::{self, TrainingArguments};
 
 /// Cells read and scored at a time: few enough to stay in the caches between reading, encoding and the network.
@@ -202,16 +203,8 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<(), Failure> {
 }
 
 fn train(arguments: &Train, context: &Context) -> Result<(), Failure> {
-    let Some(out) = &arguments.training.resume else { return train_run(arguments, context, None) };
-    let (run, Invocation { command, context }) = training::resume(out, context)?;
-    match command {
-        Noun::Autoregressive(Command::Train(arguments)) => train_run(&arguments, &context, Some(run)),
-        _ => Err(Failure::request(format!("the unfinished run of {} is of another family", out.display()))),
-    }
-}
-
-fn train_run(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Result<(), Failure> {
     let started = Instant::now();
+    let run = arguments.training.run.begin(context)?;
     let devices = arguments.training.devices(context)?;
     let training = arguments.training.config(context.seed())?;
     let model = arguments.shape.config();
@@ -220,7 +213,7 @@ fn train_run(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -
     let columns = Schema::infer(&parts.train, &arguments.data.categorical)?;
     let (train, valid) = (columns.encode(&parts.train)?, columns.encode(&parts.valid)?);
     let data = parts.fingerprints()?;
-    let run = arguments.training.run_folder(context, resumed)?;
+    Begun::learns_from(&run, &data)?;
     let request = TrainRequest {
         model,
         columns,
@@ -282,8 +275,7 @@ fn eval(arguments: &OnData, context: &Context) -> Result<(), Failure> {
         "baselines": { "independent": independent, "chow_liu": chow_liu },
         "seconds": started.elapsed().as_secs_f64(),
     });
-    Results::new(json).line(in_words(&rows.to_string(), &evaluation)).print(context.json());
-    Ok(())
+    Results::new(json).line(in_words(&rows.to_string(), &evaluation)).print(context.json())
 }
 
 fn score(arguments: &ToTable, context: &Context) -> Result<(), Failure> {
@@ -326,8 +318,7 @@ fn score(arguments: &ToTable, context: &Context) -> Result<(), Failure> {
             sum / rows as f64,
             arguments.out.display()
         ))
-        .print(context.json());
-    Ok(())
+        .print(context.json())
 }
 
 fn score_table(rows: Vec<Surprise>) -> Result<Table, dozen::data::DataError> {
@@ -365,7 +356,7 @@ fn sample(arguments: &Sample, context: &Context) -> Result<(), Failure> {
         model.sample(arguments.rows, context.seed())?
     };
     let Some(out) = &arguments.out else {
-        print_table(&table, json, context.json());
+        print_table(&table, json, context.json())?;
         return Ok(());
     };
     write_table(out, [Ok(table)])?;
@@ -375,8 +366,7 @@ fn sample(arguments: &Sample, context: &Context) -> Result<(), Failure> {
     json["seconds"] = seconds.into();
     Results::new(json)
         .line(format!("{} rows drawn{note}, in {}", arguments.rows, out.display()))
-        .print(context.json());
-    Ok(())
+        .print(context.json())
 }
 
 fn probability(arguments: &ProbabilityArguments, context: &Context) -> Result<(), Failure> {
@@ -402,8 +392,7 @@ fn probability(arguments: &ProbabilityArguments, context: &Context) -> Result<()
     };
     Results::new(json)
         .line(format!("p({}{condition}) = {:.6} ({how})", arguments.of, probability.value))
-        .print(context.json());
-    Ok(())
+        .print(context.json())
 }
 
 fn export(arguments: &Export, context: &Context) -> Result<(), Failure> {
@@ -423,8 +412,7 @@ fn export(arguments: &Export, context: &Context) -> Result<(), Failure> {
         }
     }
     let json = json!({ "out": out.display().to_string(), "files": files });
-    Results::new(json).line(format!("written to {}", out.display())).print(context.json());
-    Ok(())
+    Results::new(json).line(format!("written to {}", out.display())).print(context.json())
 }
 
 /// A Bayesian network over bits whose entropy is known, and a density in the plane whose shape is.
@@ -497,7 +485,7 @@ fn tour_model(table: &Table, out: &Path, context: &Context, decay: Decay) -> Res
     let (train, valid) = (table.select(&parts[0]), table.select(&parts[1]));
     let columns = Schema::infer(&train, &[])?;
     let real = decay == Decay::Cosine;
-    let run = RunFolder::begin(out)?;
+    let run = RunFolder::begin(out, Existing::Overwrite)?;
     let request = TrainRequest {
         model: ModelConfig {
             architecture: Architecture::Made,

@@ -3,7 +3,7 @@
 use clap::{Args, CommandFactory};
 
 use crate::args::Cli;
-use crate::output::print_text;
+use crate::output::{Failure, print_text};
 
 /// For which shell.
 #[derive(Args, Debug)]
@@ -12,8 +12,8 @@ pub(crate) struct Arguments {
     shell: clap_complete::Shell,
 }
 
-pub(crate) fn run(arguments: &Arguments) {
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Cli::command(), "dozen", &mut script);
-    print_text(&String::from_utf8_lossy(&script));
+    print_text(&String::from_utf8_lossy(&script))
 }

@@ -46,8 +46,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         results =
             results.line(format!("data      {} (sha256 {})", text(&file["file"]), text(&file["sha256"])));
     }
-    results.print(context.json());
-    Ok(())
+    results.print(context.json())
 }
 
 fn text(value: &Value) -> &str {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use dozen::data::make::GraphKind;
-use dozen::data::{DataError, Made, make, write_table};
+use dozen::data::{DataError, Made, make, write_file, write_table};
 use dozen::vision::detection::Format;
 use dozen::vision::made;
 use serde_json::json;
@@ -149,8 +149,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         json[name] = value.into();
         lines.push(format!("{}: {value:.6} exactly", name.replace('_', " ")));
     }
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).lines(lines).print(context.json())
 }
 
 /// Writes pictures into a folder for each class.
@@ -165,12 +164,11 @@ fn shapes(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     }
     for (number, (kind, picture)) in made::shapes(*rows, *image_size, context.seed()).iter().enumerate() {
         let file = out.join(made::SHAPES[*kind]).join(format!("{number:05}.png"));
-        std::fs::write(&file, picture.png()).map_err(|error| DataError::write(&file, error))?;
+        write_file(&file, picture.png())?;
     }
     let json = json!({ "images": rows, "classes": made::SHAPES, "out": out.display().to_string() });
     let line = format!("{rows} pictures of {} shapes in {}", made::SHAPES.len(), out.display());
-    Results::new(json).line(line).print(context.json());
-    Ok(())
+    Results::new(json).line(line).print(context.json())
 }
 
 /// Writes pictures, and their boxes in `boxes.json` beside them.
@@ -183,20 +181,19 @@ fn detection(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     set.write(&out.join("boxes.json"), Format::Coco)?;
     for (image, picture) in set.images.iter().zip(&pictures) {
         let file = out.join(&image.path);
-        std::fs::write(&file, picture.png()).map_err(|error| DataError::write(&file, error))?;
+        write_file(&file, picture.png())?;
     }
     let boxes = out.join("boxes.json").display().to_string();
     let json =
         json!({ "images": rows, "boxes": set.boxes.len(), "categories": set.categories, "out": boxes });
     let line = format!("{rows} pictures with {} boxes in {boxes}", set.boxes.len());
-    Results::new(json).line(line).print(context.json());
-    Ok(())
+    Results::new(json).line(line).print(context.json())
 }
 
 /// Writes text as it is.
 fn plain(arguments: &Arguments, text: &str, nats: Option<f64>, context: &Context) -> Result<(), Failure> {
     let out = &arguments.out;
-    std::fs::write(out, text).map_err(|error| DataError::write(out, error))?;
+    write_file(out, text)?;
     let out = out.display().to_string();
     let mut lines = vec![format!("{} of them in {out}", arguments.rows)];
     let mut json = json!({ "rows": arguments.rows, "out": out });
@@ -204,14 +201,13 @@ fn plain(arguments: &Arguments, text: &str, nats: Option<f64>, context: &Context
         json["nats_per_character"] = nats.into();
         lines.push(format!("nats a character: {nats:.6} exactly"));
     }
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).lines(lines).print(context.json())
 }
 
 fn text(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let made = make::text(arguments.rows, arguments.stems, context.seed());
     let write = |path: &Path, text: &str| -> Result<String, Failure> {
-        std::fs::write(path, text).map_err(|error| DataError::write(path, error))?;
+        write_file(path, text)?;
         Ok(path.display().to_string())
     };
     let questions = |(name, questions): &(String, Vec<[String; 4]>)| {
@@ -229,6 +225,5 @@ fn text(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     ];
     let json =
         json!({ "rows": arguments.rows, "out": out, "analogies": analogies, "similarity": similarity });
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).lines(lines).print(context.json())
 }

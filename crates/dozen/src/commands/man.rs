@@ -25,6 +25,5 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     let pages = std::fs::read_dir(folder).map_err(failed)?.count();
     let out = folder.display().to_string();
     let line = format!("{pages} pages in {out}; read one with: man {out}/dozen.1");
-    Results::new(json!({ "pages": pages, "out": out })).line(line).print(context.json());
-    Ok(())
+    Results::new(json!({ "pages": pages, "out": out })).line(line).print(context.json())
 }

@@ -101,7 +101,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     lines.push(format!("the report is {page}"));
     json["report"] = page.into();
     json["failed"] = failed.into();
-    Results::new(json).lines(lines).print(context.json());
+    Results::new(json).lines(lines).print(context.json())?;
     match failed {
         0 => Ok(()),
         1 => Err(Failure::Run("one check failed".into())),

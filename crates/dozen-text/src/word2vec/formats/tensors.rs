@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize_to_file};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use crate::Error;
 use crate::word2vec::Matrix;
@@ -27,7 +27,9 @@ pub fn write_matrices(path: &Path, matrices: &[(&str, &Matrix)]) -> Result<(), E
                 .map_err(|error| wrong(path, error.to_string()))
         })
         .collect::<Result<_, _>>()?;
-    serialize_to_file(views, None, path).map_err(|error| wrong(path, format!("cannot be written: {error}")))
+    let bytes = serialize(views, None).map_err(|error| wrong(path, format!("cannot be written: {error}")))?;
+    dozen_run::write_file(path, bytes)
+        .map_err(|source| Error::Write { file: path.display().to_string(), source })
 }
 
 /// Reads matrices by their names.

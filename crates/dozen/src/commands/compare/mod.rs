@@ -108,7 +108,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         lines.push(format!("the report is {page}"));
         json["report"] = page.into();
     }
-    Results::new(json).lines(lines).print(context.json());
+    Results::new(json).lines(lines).print(context.json())?;
     let Tested { statistic, p_value, .. } = found.distance;
     match (arguments.fail_above, arguments.fail_below_p) {
         (Some(limit), _) if statistic > limit => Err(Failure::Run(format!(

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
+use dozen::data::{DataError, write_file};
 use dozen::vision::detection::{ErrorKinds, VocYear, voc_precision, why_nothing_is_found};
 use dozen::vision::detector::{Evaluation, Found, Model, Scale, Sides, Suppression, evaluate};
 use dozen::vision::picture::Picture;
@@ -164,8 +165,7 @@ pub(super) fn eval(arguments: &Eval, context: &Context) -> Result<(), Failure> {
         kinds.right, kinds.category, kinds.place, kinds.both, kinds.double, kinds.background, kinds.missed
     ));
     lines.extend(reason);
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).lines(lines).print(context.json())
 }
 
 /// The images that are named, and of folders those in them.
@@ -237,16 +237,14 @@ pub(super) fn predict(arguments: &Predict, context: &Context) -> Result<(), Fail
         }
     }
     if let Some(file) = &arguments.coco {
-        std::fs::write(file, Value::from(coco).to_string())
-            .map_err(|error| Failure::request(format!("cannot write `{}`: {error}", file.display())))?;
+        write_file(file, Value::from(coco).to_string())?;
     }
     let json = json!({
         "predictions": predictions,
         "out": arguments.out.as_ref().map(|out| out.display().to_string()),
         "seconds": started.elapsed().as_secs_f64(),
     });
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).lines(lines).print(context.json())
 }
 
 /// Writes an image with its boxes, as a PNG.
@@ -257,9 +255,8 @@ fn draw(mut picture: Picture, found: &[Found], categories: &[String], out: &Path
         picture.draw_box(found.rect, found.category, &words);
     }
     let out = out.with_extension("png");
-    let failed = |error| Failure::request(format!("cannot write `{}`: {error}", out.display()));
     if let Some(folder) = out.parent() {
-        std::fs::create_dir_all(folder).map_err(failed)?;
+        std::fs::create_dir_all(folder).map_err(|error| DataError::write(folder, error))?;
     }
-    std::fs::write(&out, picture.png()).map_err(failed)
+    Ok(write_file(&out, picture.png())?)
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
+use dozen::data::write_file;
 use dozen::vision::detector::{Head, Model};
 use dozen::vision::picture::Picture;
 use serde_json::{Value, json};
@@ -54,8 +55,7 @@ pub(super) fn run(arguments: &Explain, context: &Context) -> Result<(), Failure>
     drawn.shade_parts(this.rect, parts, &margin);
     drawn.draw_box(this.rect, this.category, &format!("{category} {:.2}", this.score));
     let out = arguments.out.display().to_string();
-    std::fs::write(&arguments.out, drawn.png())
-        .map_err(|error| Failure::request(format!("cannot write `{out}`: {error}")))?;
+    write_file(&arguments.out, drawn.png())?;
     let json = json!({
         "category": category,
         "score": this.score,
@@ -76,6 +76,5 @@ pub(super) fn run(arguments: &Explain, context: &Context) -> Result<(), Failure>
             .chunks(parts)
             .map(|row| row.iter().map(|vote| format!("{vote:6.2}")).collect::<Vec<_>>().join(" ")),
     );
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).lines(lines).print(context.json())
 }

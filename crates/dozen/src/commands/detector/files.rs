@@ -110,8 +110,7 @@ pub(super) fn eval_file(arguments: &EvalFile, context: &Context) -> Result<(), F
             "{strange} detections are of images or categories that the ground truth does not have"
         ));
     }
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).lines(lines).print(context.json())
 }
 
 pub(super) fn convert(arguments: &Convert, context: &Context) -> Result<(), Failure> {
@@ -135,6 +134,5 @@ pub(super) fn convert(arguments: &Convert, context: &Context) -> Result<(), Fail
         set.images.len(),
         set.left_out.len()
     );
-    Results::new(json).line(line).print(context.json());
-    Ok(())
+    Results::new(json).line(line).print(context.json())
 }

@@ -5,12 +5,13 @@ use std::time::Instant;
 
 use clap::Args;
 use dozen::data::Fingerprint;
-use dozen::nn::{ModelFolder, RunFolder, load_weights, write_tensors};
+use dozen::nn::{ModelFolder, load_weights, write_tensors};
 use dozen::vision::detector::{Config, Detector, FAMILY, Input, import_torchvision, parameters};
 use serde_json::json;
 
 use crate::args::Context;
 use crate::output::{Failure, Results};
+use crate::training::Out;
 
 #[derive(Args, Debug)]
 pub(crate) struct Import {
@@ -28,9 +29,8 @@ pub(crate) struct Import {
     /// The most pixels of the longer side
     #[arg(long, default_value_t = 1333, value_name = "N")]
     longest: usize,
-    /// The model folder to write
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    #[command(flatten)]
+    out: Out,
 }
 
 pub(super) fn run(arguments: &Import, context: &Context) -> Result<(), Failure> {
@@ -61,7 +61,7 @@ pub(super) fn run(arguments: &Import, context: &Context) -> Result<(), Failure> 
         training: None,
         data: vec![Fingerprint::of(&arguments.weights.display().to_string())?],
     };
-    let run = RunFolder::begin(&arguments.out)?;
+    let run = arguments.out.begin()?;
     ModelFolder::write_config(&run, FAMILY, &config)?;
     let weights = run.path().join("model.safetensors");
     write_tensors(&weights, &own)?;
@@ -76,6 +76,5 @@ pub(super) fn run(arguments: &Import, context: &Context) -> Result<(), Failure> 
         "seconds": started.elapsed().as_secs_f64(),
     });
     let line = format!("{count} parameters, {categories} categories, in {out}");
-    Results::new(json).line(line).print(context.json());
-    Ok(())
+    Results::new(json).line(line).print(context.json())
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dozen::nn::{Decay, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig};
+use dozen::nn::{Decay, Existing, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig};
 use dozen::vision::detection::Pictured;
 use dozen::vision::detector::{
     Backbone, BoxesConfig, Branches, Config, Detector, DetectorConfig, Evaluation, Head, Input, Model, Neck,
@@ -101,7 +101,7 @@ fn trained(
         }),
         data: Vec::new(),
     };
-    let run = RunFolder::begin(out)?;
+    let run = RunFolder::begin(out, Existing::Overwrite)?;
     let request = TrainRequest {
         config,
         network,

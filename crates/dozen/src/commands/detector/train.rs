@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use dozen::data::{Fingerprint, split_rows};
-use dozen::nn::{ModelFolder, RunFolder, with_tensors};
+use dozen::nn::{ModelFolder, with_tensors};
 use dozen::vision::detection::Pictured;
 use dozen::vision::detector::{
     Backbone, BoxesConfig, Branches, Config, Detector, DetectorConfig, Examples, Head, Input, Neck,
@@ -19,8 +19,9 @@ use serde_json::{Value, json};
 use super::apply::{figures, in_words};
 use super::data::Images;
 use super::report::report;
-use crate::args::{Command as Noun, Context, Invocation};
+use crate::args::Context;
 use crate::output::Failure;
+use crate::resume::Begun;
 use crate::training::{self, TrainingArguments};
 
 #[derive(Args, Debug)]
@@ -196,15 +197,6 @@ impl RegressionFlag {
     }
 }
 
-pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
-    let Some(out) = &arguments.training.resume else { return train(arguments, context, None) };
-    let (run, Invocation { command, context }) = training::resume(out, context)?;
-    match command {
-        Noun::Detector(super::Command::Train(arguments)) => train(&arguments, &context, Some(run)),
-        _ => Err(Failure::request(format!("the unfinished run of {} is of another family", out.display()))),
-    }
-}
-
 impl Network {
     fn backbone(&self) -> Result<Backbone, Failure> {
         let unknown = || {
@@ -331,8 +323,9 @@ impl Train {
     }
 }
 
-fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Result<(), Failure> {
+pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
+    let run = arguments.training.run.begin(context)?;
     let device = arguments.training.one_device(context)?;
     let (training, network) = (&arguments.training, &arguments.network);
     let schedule = training.config(context.seed())?;
@@ -356,7 +349,6 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
     model.validate()?;
     device.seed(context.seed());
     let detector = Detector::new(&model, &device.clone().autodiff());
-    let run = training.run_folder(context, resumed)?;
     let detector = arguments.begun(detector)?;
     let parameters = parameters(&detector);
     let data = match network.weights.as_str() {
@@ -376,6 +368,7 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
     };
     let skipped = pictures.set().left_out.len() + valid.set().left_out.len();
     let images = pictures.len();
+    Begun::learns_from(&run, &config.data)?;
     let request = TrainRequest {
         config,
         network: detector,

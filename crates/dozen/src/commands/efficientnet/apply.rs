@@ -74,8 +74,7 @@ pub(super) fn eval(arguments: &Eval, context: &Context) -> Result<(), Failure> {
         let place = model.config().classes.iter().position(|other| other == class).unwrap_or(0);
         format!("  {class}: {} of {all}", row[place])
     }));
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).lines(lines).print(context.json())
 }
 
 /// Of each class what share is found, and what share of what is taken for it is right.
@@ -116,6 +115,5 @@ pub(super) fn predict(arguments: &Predict, context: &Context) -> Result<(), Fail
         lines.push(format!("{}: {}", path.display(), shown.join(", ")));
     }
     let json = json!({ "predictions": json, "seconds": started.elapsed().as_secs_f64() });
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).lines(lines).print(context.json())
 }

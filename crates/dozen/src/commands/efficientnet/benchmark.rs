@@ -99,6 +99,5 @@ pub(super) fn run(arguments: &Benchmark, context: &Context) -> Result<(), Failur
             layer.multiply_adds as f64 / 1e6
         )
     }));
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).lines(lines).print(context.json())
 }

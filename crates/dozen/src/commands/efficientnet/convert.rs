@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use dozen::data::Fingerprint;
-use dozen::nn::{ModelFolder, RunFolder, load_weights, read_tensors, write_tensors};
+use dozen::data::{Fingerprint, write_file};
+use dozen::nn::{ModelFolder, load_weights, read_tensors, write_tensors};
 use dozen::vision::efficientnet::{
     Config, EfficientNet, FAMILY, Model, Naming, Numerics, Scaling, Source, VariantConfig,
     export as export_tensors, import as import_tensors, onnx,
@@ -15,6 +15,7 @@ use serde_json::json;
 use super::scale::number;
 use crate::args::Context;
 use crate::output::{Failure, Results};
+use crate::training::Out;
 
 #[derive(Args, Debug)]
 pub(crate) struct Import {
@@ -36,9 +37,8 @@ pub(crate) struct Import {
     /// A safetensors file with `input` and `logits`: prints the largest difference of the imported network's logits
     #[arg(long, value_name = "FILE")]
     verify: Option<PathBuf>,
-    /// The model folder to write
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    #[command(flatten)]
+    out: Out,
 }
 
 #[derive(Args, Debug)]
@@ -128,7 +128,7 @@ pub(super) fn import(arguments: &Import, context: &Context) -> Result<(), Failur
         training: None,
         data: vec![Fingerprint::of(&source.path.display().to_string())?],
     };
-    let run = RunFolder::begin(&arguments.out)?;
+    let run = arguments.out.begin()?;
     ModelFolder::write_config(&run, FAMILY, &config)?;
     let weights = run.path().join("model.safetensors");
     write_tensors(&weights, &own)?;
@@ -148,8 +148,7 @@ pub(super) fn import(arguments: &Import, context: &Context) -> Result<(), Failur
         lines.push(format!("largest difference of logits {difference:.3e}"));
     }
     json["seconds"] = started.elapsed().as_secs_f64().into();
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).lines(lines).print(context.json())
 }
 
 /// The largest difference of logits from those in a file.
@@ -187,11 +186,9 @@ pub(super) fn export(arguments: &Export, context: &Context) -> Result<(), Failur
         write_tensors(out, &tensors)?;
         (tensors.len(), format!("{} tensors in {shown}", tensors.len()))
     } else {
-        std::fs::write(out, onnx(model.network(), model.config().preprocessing.size))
-            .map_err(|error| Failure::request(format!("cannot write `{shown}`: {error}")))?;
+        write_file(out, onnx(model.network(), model.config().preprocessing.size))?;
         (0, format!("the graph is in {shown}"))
     };
     let json = json!({ "tensors": tensors, "out": shown, "seconds": started.elapsed().as_secs_f64() });
-    Results::new(json).line(line).print(context.json());
-    Ok(())
+    Results::new(json).line(line).print(context.json())
 }

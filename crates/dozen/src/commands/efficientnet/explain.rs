@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
+use dozen::data::write_file;
 use dozen::vision::efficientnet::{Model, ranked};
 use dozen::vision::picture::Picture;
 use serde_json::json;
@@ -59,8 +60,7 @@ pub(super) fn run(arguments: &Explain, context: &Context) -> Result<(), Failure>
         }
     };
     let out = &arguments.out;
-    std::fs::write(out, model.overlay(&picture, &map).png())
-        .map_err(|error| Failure::request(format!("cannot write `{}`: {error}", out.display())))?;
+    write_file(out, model.overlay(&picture, &map).png())?;
     let most = map.values.iter().copied().fold(f32::MIN, f32::max);
     let out = out.display().to_string();
     let json = json!({
@@ -73,6 +73,5 @@ pub(super) fn run(arguments: &Explain, context: &Context) -> Result<(), Failure>
     });
     let line =
         format!("{} with probability {:.3}; what speaks for it is in {out}", classes[class], row[class]);
-    Results::new(json).line(line).print(context.json());
-    Ok(())
+    Results::new(json).line(line).print(context.json())
 }

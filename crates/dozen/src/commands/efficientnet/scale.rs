@@ -81,6 +81,5 @@ pub(super) fn run(arguments: &Scale, context: &Context) -> Result<(), Failure> {
             found.multiply_adds as f64 / 1e9
         ),
     ];
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).lines(lines).print(context.json())
 }

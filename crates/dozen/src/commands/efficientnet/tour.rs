@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dozen::nn::{Decay, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig};
+use dozen::nn::{Decay, Existing, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig};
 use dozen::vision::efficientnet::{
     Config, EfficientNet, Engine, Numerics, Scaling, Settings, TrainRequest, VariantConfig, cost, evaluate,
     train_model,
@@ -50,7 +50,7 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
         data: Vec::new(),
     };
     device.seed(context.seed());
-    let run = RunFolder::begin(out)?;
+    let run = RunFolder::begin(out, Existing::Overwrite)?;
     let request = TrainRequest {
         config,
         network: EfficientNet::new(&model, &device.clone().autodiff()),

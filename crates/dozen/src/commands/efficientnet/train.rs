@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use clap::Args;
 use dozen::data::{Fingerprint, split_rows};
-use dozen::nn::{RunFolder, with_tensors};
+use dozen::nn::with_tensors;
 use dozen::report::{LinePlot, PictureGrid, Report, Table};
 use dozen::vision::efficientnet::{
     Config, EfficientNet, Evaluation, Model, Numerics, Scaling, Settings, Source, TrainRequest,
@@ -18,8 +18,9 @@ use serde_json::json;
 use super::apply::{in_words, left_out};
 use super::convert::NumericsFlag;
 use super::scale::number;
-use crate::args::{Command as Noun, Context, Invocation};
+use crate::args::Context;
 use crate::output::Failure;
+use crate::resume::Begun;
 use crate::training::{self, TrainingArguments};
 
 #[derive(Args, Debug)]
@@ -115,15 +116,6 @@ struct Pictures {
     cutmix: f64,
 }
 
-pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
-    let Some(out) = &arguments.training.resume else { return train(arguments, context, None) };
-    let (run, Invocation { command, context }) = training::resume(out, context)?;
-    match command {
-        Noun::Efficientnet(super::Command::Train(arguments)) => train(&arguments, &context, Some(run)),
-        _ => Err(Failure::request(format!("the unfinished run of {} is of another family", out.display()))),
-    }
-}
-
 impl Train {
     /// Pictures to learn from and held-out ones.
     fn read(&self, context: &Context) -> Result<(Labelled, Labelled), Failure> {
@@ -179,8 +171,9 @@ impl Train {
     }
 }
 
-fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Result<(), Failure> {
+pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
+    let run = arguments.training.run.begin(context)?;
     let devices = arguments.training.devices(context)?;
     let device = &devices[0];
     let (training, settings) = (&arguments.training, &arguments.network);
@@ -211,7 +204,6 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
     }
     device.seed(context.seed());
     let network = EfficientNet::new(&model, &device.clone().autodiff());
-    let run = training.run_folder(context, resumed)?;
     let mut data: Vec<Fingerprint> = Vec::new();
     let network = match source {
         None => network,
@@ -230,6 +222,7 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
     };
     let skipped = pictures.left_out.len() + valid.left_out.len();
     let pictures = Arc::new(pictures);
+    Begun::learns_from(&run, &config.data)?;
     let request = TrainRequest {
         config,
         network,

@@ -73,8 +73,7 @@ pub(super) fn eval(arguments: &OnData, context: &Context) -> Result<(), Failure>
         .line(format!(
             "Wasserstein distance from samples to rows {far:.4}, between two halves of the rows {apart:.4} (standardised columns)"
         ))
-        .print(context.json());
-    Ok(())
+        .print(context.json())
 }
 
 /// The Wasserstein distance of standardised rows to as many samples, and between two halves of the rows: what distance chance alone makes.
@@ -114,8 +113,7 @@ pub(super) fn score(arguments: &ToTable, context: &Context) -> Result<(), Failur
         arguments,
         started,
         context,
-    );
-    Ok(())
+    )
 }
 
 fn read_calibration(model: &Path) -> Result<Calibration, Failure> {
@@ -143,8 +141,7 @@ pub(super) fn encode(arguments: &ToTable, context: &Context) -> Result<(), Failu
     let conditions = model.config().condition.columns.iter();
     columns.extend(conditions.filter_map(|column| table.column(&column.name).cloned()));
     let rows = write_table(&arguments.out, [Ok(Table::new(columns)?)])?;
-    said(json!({}), rows, format!("{rows} rows in {}", arguments.out.display()), arguments, started, context);
-    Ok(())
+    said(json!({}), rows, format!("{rows} rows in {}", arguments.out.display()), arguments, started, context)
 }
 
 pub(super) fn decode(arguments: &ToTable, context: &Context) -> Result<(), Failure> {
@@ -157,8 +154,7 @@ pub(super) fn decode(arguments: &ToTable, context: &Context) -> Result<(), Failu
     let z = Matrix::new(values.into_iter().map(|value| value as f32).collect(), width);
     let condition = model.config().condition.encode(&table)?;
     let rows = write_table(&arguments.out, [Ok(model.decode(&z, &condition)?)])?;
-    said(json!({}), rows, format!("{rows} rows in {}", arguments.out.display()), arguments, started, context);
-    Ok(())
+    said(json!({}), rows, format!("{rows} rows in {}", arguments.out.display()), arguments, started, context)
 }
 
 /// The condition goes over from the first row's to the second's half way.
@@ -192,13 +188,13 @@ fn said(
     arguments: &ToTable,
     started: Instant,
     context: &Context,
-) {
+) -> Result<(), Failure> {
     let seconds = started.elapsed().as_secs_f64();
     json["rows"] = rows.into();
     json["rows_per_second"] = (rows as f64 / seconds).into();
     json["out"] = arguments.out.display().to_string().into();
     json["seconds"] = seconds.into();
-    Results::new(json).line(line).print(context.json());
+    Results::new(json).line(line).print(context.json())
 }
 
 pub(super) fn sample(arguments: &Sample, context: &Context) -> Result<(), Failure> {
@@ -216,7 +212,7 @@ pub(super) fn sample(arguments: &Sample, context: &Context) -> Result<(), Failur
         "seconds": seconds,
     });
     let Some(out) = &arguments.out else {
-        print_table(&table, json, context.json());
+        print_table(&table, json, context.json())?;
         return Ok(());
     };
     let rows = match model.config().image {
@@ -224,6 +220,5 @@ pub(super) fn sample(arguments: &Sample, context: &Context) -> Result<(), Failur
         _ => write_table(out, [Ok(table)])?,
     };
     json["out"] = out.display().to_string().into();
-    Results::new(json).line(format!("{rows} rows drawn, in {}", out.display())).print(context.json());
-    Ok(())
+    Results::new(json).line(format!("{rows} rows drawn, in {}", out.display())).print(context.json())
 }

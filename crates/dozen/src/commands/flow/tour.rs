@@ -6,7 +6,7 @@ use dozen::data::{Schema, Table, make, split_rows};
 use dozen::generative::flow::{
     BaseConfig, Config, FlowConfig, Preset, TrainRequest, evaluate, train_model, training_report,
 };
-use dozen::nn::{Decay, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig};
+use dozen::nn::{Decay, Existing, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig};
 use serde_json::json;
 
 use crate::args::Context;
@@ -44,7 +44,7 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
     let (rows, held_out) = (config.columns.encode(&train)?, config.columns.encode(&valid)?);
     let none = |table: &Table| config.condition.encode(table);
     let (train_condition, valid_condition) = (none(&train)?, none(&valid)?);
-    let run = RunFolder::begin(out)?;
+    let run = RunFolder::begin(out, Existing::Overwrite)?;
     let request = TrainRequest {
         config: config.clone(),
         train: &rows,

@@ -9,14 +9,14 @@ use dozen::generative::flow::{
     Calibration, Config, Evaluation, Model, TrainRequest, TransformConfig, evaluate, score, train_model,
     training_report,
 };
-use dozen::nn::RunFolder;
 use serde_json::json;
 
 use super::chosen::{Chosen, Columns};
 use super::shape::Shape;
-use crate::args::{Command as Noun, Context, Invocation};
+use crate::args::Context;
 use crate::data::TrainingData;
 use crate::output::Failure;
+use crate::resume::Begun;
 use crate::training::{self, TrainingArguments};
 
 #[derive(Args, Debug)]
@@ -47,16 +47,8 @@ pub(super) const CALIBRATION: &str = "calibration.json";
 const CALIBRATED: usize = 10_000;
 
 pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
-    let Some(out) = &arguments.training.resume else { return train(arguments, context, None) };
-    let (run, Invocation { command, context }) = training::resume(out, context)?;
-    match command {
-        Noun::Flow(super::Command::Train(arguments)) => train(&arguments, &context, Some(run)),
-        _ => Err(Failure::request(format!("the unfinished run of {} is of another family", out.display()))),
-    }
-}
-
-fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Result<(), Failure> {
     let started = Instant::now();
+    let run = arguments.training.run.begin(context)?;
     let devices = arguments.training.devices(context)?;
     let training = arguments.training.config(context.seed())?;
     let parts = arguments.data.read(context.seed())?;
@@ -99,7 +91,7 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
         Ok((config.columns.encode(table)?, config.condition.encode(table)?))
     };
     let ((rows, rows_condition), (valid, valid_condition)) = (cells(&parts.train)?, cells(&parts.valid)?);
-    let run = arguments.training.run_folder(context, resumed)?;
+    Begun::learns_from(&run, &config.data)?;
     let request = TrainRequest {
         config,
         train: &rows,

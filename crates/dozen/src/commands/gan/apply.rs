@@ -100,8 +100,7 @@ pub(super) fn eval(arguments: &Eval, context: &Context) -> Result<(), Failure> {
     let found = evaluate(&model, &table, &beside, arguments.rows, context.seed())?;
     let mut json = numbers(&found);
     json["seconds"] = started.elapsed().as_secs_f64().into();
-    Results::new(json).lines(in_words(&found)).print(context.json());
-    Ok(())
+    Results::new(json).lines(in_words(&found)).print(context.json())
 }
 
 /// What a model says of a row that is no class or column.
@@ -247,8 +246,7 @@ pub(super) fn score(arguments: &ToTable, context: &Context) -> Result<(), Failur
     });
     let line =
         format!("{rows} rows in {out}, {mean:.4} on average; higher looks more like data to the critic");
-    Results::new(json).line(line).print(context.json());
-    Ok(())
+    Results::new(json).line(line).print(context.json())
 }
 
 pub(super) fn sample(arguments: &Sample, context: &Context) -> Result<(), Failure> {

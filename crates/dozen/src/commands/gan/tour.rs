@@ -7,7 +7,7 @@ use dozen::generative::gan::{
     Beside, Columns, Config, GanConfig, Lipschitz, Loss, NetworkConfig, Numbers, TrainRequest, evaluate,
     train_model, training_report,
 };
-use dozen::nn::{Decay, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig};
+use dozen::nn::{Decay, Existing, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig};
 use serde_json::json;
 
 use crate::args::Context;
@@ -45,7 +45,7 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
         ema: Some(0.99),
         data: Vec::new(),
     };
-    let run = RunFolder::begin(out)?;
+    let run = RunFolder::begin(out, Existing::Overwrite)?;
     let request = TrainRequest {
         config,
         train: &cells,

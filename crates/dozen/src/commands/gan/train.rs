@@ -1,6 +1,5 @@
 //! `dozen gan train`.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
@@ -8,15 +7,16 @@ use dozen::data::{Kind, Schema};
 use dozen::generative::gan::{
     Beside, Columns, Config, TrainRequest, animation, evaluate, train_model, training_report,
 };
-use dozen::nn::{Decay, RunFolder, Schedule, TrainConfig};
+use dozen::nn::{Decay, Schedule, TrainConfig};
 use serde_json::json;
 
 use super::shape::{Game, Shape};
-use crate::args::{Command as Noun, Context, Invocation};
+use crate::args::Context;
 use crate::columns::{self, ColumnArguments, unit_interval};
 use crate::data::TrainingData;
 use crate::output::{Failure, Results};
-use crate::training::{self, begin_run, resume};
+use crate::resume::Begun;
+use crate::training::{self, Run};
 
 #[derive(Args, Debug)]
 pub(crate) struct Train {
@@ -39,12 +39,8 @@ pub(crate) struct Train {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Training")]
 struct Training {
-    /// The folder to write the model to
-    #[arg(long, value_name = "DIR", required_unless_present = "resume")]
-    out: Option<PathBuf>,
-    /// Go on with the unfinished run that was to become DIR, with its own flags
-    #[arg(long, value_name = "DIR")]
-    resume: Option<PathBuf>,
+    #[command(flatten)]
+    run: Run,
     /// Steps of the generator
     #[arg(long, default_value_t = 10_000, value_name = "N")]
     iterations: usize,
@@ -70,15 +66,6 @@ struct Training {
     /// Also write TensorBoard event files
     #[arg(long)]
     tensorboard: bool,
-}
-
-pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
-    let Some(out) = &arguments.training.resume else { return train(arguments, context, None) };
-    let (run, Invocation { command, context }) = resume(out, context)?;
-    match command {
-        Noun::Gan(super::Command::Train(arguments)) => train(&arguments, &context, Some(run)),
-        _ => Err(Failure::request(format!("the unfinished run of {} is of another family", out.display()))),
-    }
 }
 
 impl Training {
@@ -133,8 +120,9 @@ fn signed(columns: Schema) -> Schema {
     Schema { columns: columns.columns.into_iter().map(signed).collect() }
 }
 
-fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Result<(), Failure> {
+pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
+    let run = arguments.training.run.begin(context)?;
     let device = context.device()?;
     let (training, chosen) = (&arguments.training, &arguments.columns);
     let (optimizer, rate) = arguments.game.optimizer()?;
@@ -168,7 +156,7 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
         ema: training.ema,
         data: parts.fingerprints()?,
     };
-    let run = begin_run(training.out.as_deref(), context, resumed)?;
+    Begun::learns_from(&run, &config.data)?;
     let request = TrainRequest {
         config,
         train: &cells,

@@ -147,8 +147,7 @@ impl Arguments {
         }
         let json = json!({ "method": "cut", "clusters": self.clusters, "noise": 0, "sizes": sizes, "seconds": seconds });
         let lines = [format!("{} clusters of {} points", self.clusters, listed(&sizes))];
-        Results::new(json).lines(lines).print(context.json());
-        Ok(())
+        Results::new(json).lines(lines).print(context.json())
     }
 
     fn by_density(&self, table: &PointTable, started: Instant, context: &Context) -> Result<(), Failure> {
@@ -199,8 +198,7 @@ impl Arguments {
             lines.push(format!("the report is {page}"));
             json["report"] = page.into();
         }
-        Results::new(json).lines(lines).print(context.json());
-        Ok(())
+        Results::new(json).lines(lines).print(context.json())
     }
 }
 

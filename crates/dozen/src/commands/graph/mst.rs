@@ -145,8 +145,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         json["out"] = out.display().to_string().into();
         lines.push(format!("the forest is {}", out.display()));
     }
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).lines(lines).print(context.json())
 }
 
 impl Arguments {

@@ -84,8 +84,7 @@ pub(super) fn segment(arguments: &SegmentArguments, context: &Context) -> Result
         json["out"] = out.display().to_string().into();
         lines.push(format!("the segments are {}", out.display()));
     }
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).lines(lines).print(context.json())
 }
 
 pub(super) fn smooth(arguments: &SmoothArguments, context: &Context) -> Result<(), Failure> {
@@ -102,8 +101,7 @@ pub(super) fn smooth(arguments: &SmoothArguments, context: &Context) -> Result<(
     let line = format!("{width} x {height} pixels smoothed in {seconds:.3} s: {out}");
     Results::new(json!({ "width": width, "height": height, "seconds": seconds, "out": out }))
         .line(line)
-        .print(context.json());
-    Ok(())
+        .print(context.json())
 }
 
 /// Red, green and blue between 0 and 1.

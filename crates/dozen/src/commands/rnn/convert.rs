@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use dozen::data::DataError;
-use dozen::nn::{RunFolder, save_weights};
+use dozen::nn::save_weights;
 use dozen::sequence::{Model, Task, UnitKind, Units, export_onnx, export_pytorch, import_pytorch};
 use serde_json::{Value, json};
 
@@ -14,6 +14,7 @@ use super::train::{TaskFlag, open_tokenizer};
 use crate::args::Context;
 use crate::output::{Failure, Results};
 use crate::texts::{as_text, read_all};
+use crate::training::Out;
 
 #[derive(Args, Debug)]
 pub(crate) struct Export {
@@ -49,8 +50,7 @@ pub(super) fn export(arguments: &Export, context: &Context) -> Result<(), Failur
         "bytes": bytes,
         "seconds": started.elapsed().as_secs_f64(),
     });
-    Results::new(json).line(format!("{bytes} bytes in {}", out.display())).print(context.json());
-    Ok(())
+    Results::new(json).line(format!("{bytes} bytes in {}", out.display())).print(context.json())
 }
 
 #[derive(Args, Debug)]
@@ -72,9 +72,8 @@ pub(crate) struct Import {
     /// The cell, where the file leaves it open: a plain cell is tanh unless this says relu
     #[arg(long, value_enum, value_name = "CELL")]
     cell: Option<CellFlag>,
-    /// The folder to write the model to
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    #[command(flatten)]
+    out: Out,
 }
 
 pub(super) fn import(arguments: &Import, context: &Context) -> Result<(), Failure> {
@@ -94,7 +93,7 @@ pub(super) fn import(arguments: &Import, context: &Context) -> Result<(), Failur
     let units = arguments.units()?;
     let cell = arguments.cell.map(CellFlag::kind);
     let model = import_pytorch(&arguments.file, task, Some(units), cell, &context.device()?)?;
-    let run = RunFolder::begin(&arguments.out)?;
+    let run = arguments.out.begin()?;
     model.write(&run)?;
     save_weights(model.network(), &run.path().join("model.safetensors"))?;
     let out = run.finish()?.display().to_string();
@@ -105,8 +104,7 @@ pub(super) fn import(arguments: &Import, context: &Context) -> Result<(), Failur
         "seconds": started.elapsed().as_secs_f64(),
     });
     let line = format!("{} parameters; the model is in {out}", model.parameters());
-    Results::new(json).line(line).print(context.json());
-    Ok(())
+    Results::new(json).line(line).print(context.json())
 }
 
 impl Import {

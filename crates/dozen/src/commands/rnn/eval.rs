@@ -62,8 +62,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     let found = arguments.read(&model)?;
     let Evaluated { mut json, lines, .. } = evaluate(&model, &found, arguments.cache()?)?;
     json["seconds"] = started.elapsed().as_secs_f64().into();
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).lines(lines).print(context.json())
 }
 
 impl Arguments {

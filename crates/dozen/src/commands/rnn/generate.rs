@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     let model = Model::open(&arguments.model, &context.device()?)?;
     let live = arguments.samples == 1 && !context.json();
     if live {
-        print_text(&arguments.prompt);
+        print_text(&arguments.prompt)?;
     }
     let mut writer = Writer::new(&model, &arguments.prompt, arguments.samples, &arguments.stop)?;
     let loaded = started.elapsed().as_secs_f64();
@@ -74,7 +74,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     for _ in 0..arguments.length {
         let new = writer.step(&sampling, &mut rng);
         if live {
-            print_text(&new);
+            print_text(&new)?;
         }
         if writer.is_done() {
             break;
@@ -101,8 +101,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
                 .map(|(at, text)| format!("--- sample {} ---\n{}{text}", at + 1, arguments.prompt)),
         );
     }
-    results.print(context.json());
-    Ok(())
+    results.print(context.json())
 }
 
 /// A page's worth of text for a report.

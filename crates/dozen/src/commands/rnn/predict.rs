@@ -63,8 +63,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         }
     }
     json["seconds"] = started.elapsed().as_secs_f64().into();
-    Results::new(json).lines(results).print(context.json());
-    Ok(())
+    Results::new(json).lines(results).print(context.json())
 }
 
 impl Arguments {

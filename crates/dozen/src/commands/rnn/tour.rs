@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use dozen::data::make;
-use dozen::nn::{Decay, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig};
+use dozen::nn::{Decay, Existing, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig};
 use dozen::sequence::{
     CellKind, Config, Data, DropoutConfig, NetworkConfig, Shown, Task, TrainRequest, UnitKind, Units,
     evaluate_language, train_model, training_report,
@@ -51,7 +51,7 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
         ema: None,
         data: Vec::new(),
     };
-    let run = RunFolder::begin(out)?;
+    let run = RunFolder::begin(out, Existing::Overwrite)?;
     let request = TrainRequest {
         config,
         units: Some(units.clone()),

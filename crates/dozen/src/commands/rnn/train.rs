@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 use super::data::{self, Labelled};
 use super::eval::{self, Found};
 use super::shape::Shape;
-use crate::args::{Command as Noun, Context, Invocation};
+use crate::args::Context;
 use crate::output::Failure;
+use crate::resume::Begun;
 use crate::training::{self, TrainingArguments};
 
 #[derive(Args, Debug)]
@@ -109,16 +110,8 @@ enum Learn {
 }
 
 pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
-    let Some(out) = &arguments.training.resume else { return train(arguments, context, None) };
-    let (run, Invocation { command, context }) = training::resume(out, context)?;
-    match command {
-        Noun::Rnn(super::Command::Train(arguments)) => train(&arguments, &context, Some(run)),
-        _ => Err(Failure::request(format!("the unfinished run of {} is of another family", out.display()))),
-    }
-}
-
-fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Result<(), Failure> {
     let started = Instant::now();
+    let run = arguments.training.run.begin(context)?;
     let device = arguments.training.one_device(context)?;
     let training = arguments.training.config(context.seed())?;
     arguments.check()?;
@@ -141,12 +134,12 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
         ema: arguments.training.ema,
         data: files.map(|file| Fingerprint::of(file)).collect::<Result<_, _>>()?,
     };
-    let run = arguments.training.run_folder(context, resumed)?;
     let data = match &prepared.learn {
         Learn::Text { train, valid } => Data::Text { train, valid },
         Learn::Examples { train, valid } => Data::Examples { train, valid },
     };
     let steps = prepared.learn.steps();
+    Begun::learns_from(&run, &config.data)?;
     let request = TrainRequest { config, units: prepared.units, data, vectors };
     let (model, history) = train_model(request, &run, &device, context.progress())?;
     finish(&model, &history, steps, (prepared.held_out, prepared.test), run, context, started)

@@ -82,7 +82,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     let names: Vec<String> = models.iter().map(|(name, _)| name.clone()).collect();
     let server = Server::new(models, limits, token).map_err(failed)?;
     let ready = |address: SocketAddr| {
-        Results::new(json!({ "address": format!("http://{address}"), "models": names }))
+        let _ = Results::new(json!({ "address": format!("http://{address}"), "models": names }))
             .line(format!("serving {} at http://{address}", names.join(", ")))
             .print(context.json());
     };

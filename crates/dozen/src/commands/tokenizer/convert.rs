@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use dozen::data::DataError;
+use dozen::data::{DataError, write_file};
 use serde_json::json;
 
 use super::PatternFlag;
@@ -55,10 +55,9 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     let json = json!({ "vocab_size": tokenizer.len(), "files": names });
     Results::new(json)
         .line(format!("{} tokens in {}", tokenizer.len(), names.join(" and ")))
-        .print(context.json());
-    Ok(())
+        .print(context.json())
 }
 
 pub(super) fn write(file: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(file, text).map_err(|error| DataError::write(file, error).into())
+    Ok(write_file(file, text)?)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use dozen::data::{DataError, write_array};
+use dozen::data::{write_array, write_file};
 use dozen::text::Special;
 use serde_json::json;
 
@@ -86,8 +86,7 @@ pub(super) fn encode(arguments: &EncodeArguments, context: &Context) -> Result<(
             vec![ids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")]
         }
     };
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).lines(lines).print(context.json())
 }
 
 #[derive(Args, Debug)]
@@ -110,15 +109,15 @@ pub(super) fn decode(arguments: &DecodeArguments, context: &Context) -> Result<(
     let seconds = started.elapsed().as_secs_f64();
     let mut json = json!({ "tokens": ids.len(), "bytes": bytes.len(), "seconds": seconds });
     if let Some(out) = &arguments.out {
-        std::fs::write(out, &bytes).map_err(|error| DataError::write(out, error))?;
+        write_file(out, &bytes)?;
         json["out"] = out.display().to_string().into();
         let line = format!("{} bytes of {} tokens in {}", bytes.len(), ids.len(), out.display());
-        Results::new(json).line(line).print(context.json());
+        Results::new(json).line(line).print(context.json())?;
     } else if context.json() {
         json["text"] = String::from_utf8_lossy(&bytes).into();
-        Results::new(json).print(true);
+        Results::new(json).print(true)?;
     } else {
-        print_bytes(&bytes);
+        print_bytes(&bytes)?;
     }
     Ok(())
 }
@@ -152,6 +151,5 @@ pub(super) fn count(arguments: &CountArguments, context: &Context) -> Result<(),
     }
     let seconds = started.elapsed().as_secs_f64();
     let json = json!({ "tokens": tokens, "bytes": bytes, "files": files, "seconds": seconds });
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).lines(lines).print(context.json())
 }

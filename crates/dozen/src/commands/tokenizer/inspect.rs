@@ -55,7 +55,7 @@ pub(super) fn verify(arguments: &VerifyArguments, context: &Context) -> Result<(
         Some(line) => vec![line.clone()],
         None => vec![format!("identical: {tokens} tokens of {bytes} bytes")],
     };
-    Results::new(json).lines(lines).print(context.json());
+    Results::new(json).lines(lines).print(context.json())?;
     // A script may go by the exit code.
     if line.is_some() { Err(Failure::Run("the tokenizers differ".into())) } else { Ok(()) }
 }
@@ -170,6 +170,5 @@ pub(super) fn info(arguments: &InfoArguments, context: &Context) -> Result<(), F
         "unreachable_count": unreachable.len(),
         "seconds": started.elapsed().as_secs_f64(),
     });
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).lines(lines).print(context.json())
 }

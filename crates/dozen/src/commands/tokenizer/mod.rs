@@ -17,6 +17,12 @@ use crate::output::Failure;
 
 pub(crate) use tour::tour;
 
+/// The family that a tokenizer's folder names.
+pub(crate) const FAMILY: &str = "tokenizer";
+
+/// The file of a tokenizer in its folder.
+const TOKENIZER: &str = "tokenizer.json";
+
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Learn merges from texts

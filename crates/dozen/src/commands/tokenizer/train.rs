@@ -1,21 +1,22 @@
 //! `dozen tokenizer train` and `inventory`.
 
-use std::fs::File;
-use std::io::{BufReader, BufWriter};
+use std::io::BufReader;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use dozen::data::DataError;
+use dozen::data::write_with;
+use dozen::nn::ModelFolder;
 use dozen::text::{Inventory, Pattern, TieBreak, Tokenizer, TrainConfig, Trained, train};
 use rayon::prelude::*;
 use serde_json::json;
 
-use super::convert::write;
 use super::page;
+use super::{FAMILY, TOKENIZER};
 use crate::args::Context;
-use crate::output::{Failure, Results, write_report};
+use crate::output::{Failure, Results};
 use crate::texts::Texts;
+use crate::training::Out;
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -27,9 +28,8 @@ pub(crate) struct Arguments {
     /// How texts are cut: gpt2, cl100k, o200k, llama3, qwen2 or a regular expression
     #[arg(long, default_value = "cl100k", value_name = "PATTERN")]
     pattern: String,
-    /// The folder for tokenizer.json and report.html
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    #[command(flatten)]
+    out: Out,
     /// Which of the pairs that occur equally often comes first
     #[arg(long, value_enum, default_value_t = TieBreakFlag::Hf, value_name = "RULE")]
     tie_break: TieBreakFlag,
@@ -43,8 +43,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TOKEN")]
     special: Vec<String>,
     /// A tokenizer to go on from: its merges come first, whatever these texts say
-    #[arg(long, value_name = "FILE|DIR")]
-    resume: Option<PathBuf>,
+    #[arg(long, alias = "resume", value_name = "FILE|DIR")]
+    from: Option<PathBuf>,
     /// The files are inventories of pieces, from `inventory` or any engine that groups and counts
     #[arg(long)]
     inventory: bool,
@@ -62,8 +62,9 @@ enum TieBreakFlag {
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
+    let run = arguments.out.begin()?;
     let pattern = Pattern::new(&arguments.pattern)?;
-    let begin = match &arguments.resume {
+    let begin = match &arguments.from {
         Some(path) => Tokenizer::open(path, Some(&arguments.pattern))?.merges(),
         None => Vec::new(),
     };
@@ -98,9 +99,18 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         true
     })?;
     let seconds = started.elapsed().as_secs_f64();
-    std::fs::create_dir_all(&arguments.out).map_err(|error| DataError::write(&arguments.out, error))?;
-    write(&arguments.out.join("tokenizer.json"), &trained.tokenizer.to_hugging_face()?)?;
-    let page = write_report(&arguments.out, &page::report(&trained, &inventory, context.command_line())?)?;
+    run.write_text(TOKENIZER, &trained.tokenizer.to_hugging_face()?)?;
+    run.write_text("report.html", &page::report(&trained, &inventory, context.command_line())?.html())?;
+    let settings = json!({
+        "vocab_size": trained.tokenizer.len(),
+        "pattern": arguments.pattern,
+        "min_frequency": arguments.min_frequency,
+        "max_token_length": arguments.max_token_length,
+        "special": arguments.special,
+    });
+    ModelFolder::write_config(&run, FAMILY, &json!({ "model": settings }))?;
+    let out = run.finish()?;
+    let page = out.join("report.html").display().to_string();
     let Trained { tokenizer, counts } = &trained;
     let json = json!({
         "vocab_size": tokenizer.len(),
@@ -110,7 +120,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         "seconds": seconds,
         "count_seconds": count_seconds,
         "bytes_per_second": inventory.bytes() as f64 / seconds,
-        "out": arguments.out.display().to_string(),
+        "out": out.display().to_string(),
         "report": page,
     });
     let mut lines = vec![format!(
@@ -122,10 +132,9 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     if tokenizer.len() < arguments.vocab_size {
         lines.push(format!("no other pair occurs {} times", arguments.min_frequency.max(1)));
     }
-    lines.push(format!("the tokenizer is {}", arguments.out.join("tokenizer.json").display()));
+    lines.push(format!("the tokenizer is {}", out.join(TOKENIZER).display()));
     lines.push(format!("the report is {page}"));
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).lines(lines).print(context.json())
 }
 
 #[derive(Args, Debug)]
@@ -143,9 +152,7 @@ pub(crate) struct InventoryArguments {
 pub(super) fn inventory(arguments: &InventoryArguments, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
     let inventory = count_pieces(&arguments.texts, &Pattern::new(&arguments.pattern)?)?;
-    let failed = |error| DataError::write(&arguments.out, error);
-    let file = File::create(&arguments.out).map_err(failed)?;
-    inventory.write(BufWriter::new(file)).map_err(failed)?;
+    write_with(&arguments.out, |file| inventory.write(file))?;
     let seconds = started.elapsed().as_secs_f64();
     let json = json!({
         "pieces": inventory.len(),
@@ -159,8 +166,7 @@ pub(super) fn inventory(arguments: &InventoryArguments, context: &Context) -> Re
         inventory.bytes(),
         arguments.out.display()
     );
-    Results::new(json).line(line).print(context.json());
-    Ok(())
+    Results::new(json).line(line).print(context.json())
 }
 
 /// Shares of a text are counted at once.

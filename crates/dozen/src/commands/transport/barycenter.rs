@@ -85,8 +85,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     json["out"] = arguments.out.display().to_string().into();
     json["seconds"] = started.elapsed().as_secs_f64().into();
     let first = format!("the barycentre of {} tables is {}", sides.len(), arguments.out.display());
-    Results::new(json).line(first).line(line).print(context.json());
-    Ok(())
+    Results::new(json).line(first).line(line).print(context.json())
 }
 
 impl Arguments {

@@ -96,8 +96,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     (json["n"], json["m"]) = (a.len().into(), b.len().into());
     json["seconds"] = started.elapsed().as_secs_f64().into();
     let value = json["value"].as_f64().unwrap_or(f64::NAN);
-    Results::new(json).line(format!("{value:.12}")).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).line(format!("{value:.12}")).lines(lines).print(context.json())
 }
 
 /// The sides, where they are tables of one column.

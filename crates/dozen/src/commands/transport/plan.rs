@@ -36,6 +36,5 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     json["flows"] = plan.flows.len().into();
     json["seconds"] = started.elapsed().as_secs_f64().into();
     let first = format!("{} flows in {}", plan.flows.len(), arguments.out.display());
-    Results::new(json).line(first).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).line(first).lines(lines).print(context.json())
 }

@@ -127,8 +127,7 @@ pub(super) fn eval(arguments: &Eval, context: &Context) -> Result<(), Failure> {
     lines.push(format!(
         "Wasserstein distance from samples to rows {far:.4}, between two halves of the rows {apart:.4}"
     ));
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).lines(lines).print(context.json())
 }
 
 /// The Wasserstein distance of rows without missing cells to as many samples, and between two halves of the rows: what distance chance alone makes.
@@ -167,8 +166,7 @@ pub(super) fn score(arguments: &Score, context: &Context) -> Result<(), Failure>
         "seconds": seconds,
     });
     let line = format!("{rows} rows scored, {mean:.4} nats a row on average, in {out}");
-    Results::new(json).line(line).print(context.json());
-    Ok(())
+    Results::new(json).line(line).print(context.json())
 }
 
 pub(super) fn sample(arguments: &Sample, context: &Context) -> Result<(), Failure> {
@@ -230,8 +228,7 @@ pub(super) fn impute(arguments: &Impute, context: &Context) -> Result<(), Failur
     let json = json!({ "rows": rows, "cells_filled": missing, "out": out, "seconds": seconds });
     Results::new(json)
         .line(format!("{missing} cells of {rows} rows filled in, in {out}"))
-        .print(context.json());
-    Ok(())
+        .print(context.json())
 }
 
 fn merged(known: &Values, made: &Values) -> Values {

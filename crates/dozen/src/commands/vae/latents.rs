@@ -72,8 +72,7 @@ pub(super) fn encode(arguments: &Encode, context: &Context) -> Result<(), Failur
     let (seconds, out) = (started.elapsed().as_secs_f64(), arguments.out.display().to_string());
     let json =
         json!({ "rows": rows, "rows_per_second": rows as f64 / seconds, "out": out, "seconds": seconds });
-    Results::new(json).line(format!("{rows} rows in {out}")).print(context.json());
-    Ok(())
+    Results::new(json).line(format!("{rows} rows in {out}")).print(context.json())
 }
 
 pub(super) fn decode(arguments: &Decode, context: &Context) -> Result<(), Failure> {

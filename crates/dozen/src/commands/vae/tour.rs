@@ -7,7 +7,7 @@ use dozen::generative::vae::{
     Config, LatentConfig, Likelihood, NetworkConfig, Objective, PosteriorConfig, PriorConfig, TrainRequest,
     VaeConfig, evaluate, train_model, training_report,
 };
-use dozen::nn::{Decay, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig};
+use dozen::nn::{Decay, Existing, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig};
 use serde_json::json;
 
 use crate::args::Context;
@@ -51,7 +51,7 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
         ema: None,
         data: Vec::new(),
     };
-    let run = RunFolder::begin(out)?;
+    let run = RunFolder::begin(out, Existing::Overwrite)?;
     let request = TrainRequest {
         config,
         train: &rows,

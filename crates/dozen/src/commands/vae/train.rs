@@ -4,15 +4,15 @@ use std::time::Instant;
 
 use clap::Args;
 use dozen::generative::vae::{Config, Evaluation, TrainRequest, evaluate, train_model, training_report};
-use dozen::nn::RunFolder;
 use serde_json::json;
 
 use super::chosen::Chosen;
 use super::shape::{ObjectiveFlags, Shape};
-use crate::args::{Command as Noun, Context, Invocation};
+use crate::args::Context;
 use crate::columns::Columns;
 use crate::data::TrainingData;
 use crate::output::Failure;
+use crate::resume::Begun;
 use crate::training::{self, TrainingArguments};
 
 #[derive(Args, Debug)]
@@ -30,20 +30,12 @@ pub(crate) struct Train {
     columns: Chosen,
 }
 
-pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
-    let Some(out) = &arguments.training.resume else { return train(arguments, context, None) };
-    let (run, Invocation { command, context }) = training::resume(out, context)?;
-    match command {
-        Noun::Vae(super::Command::Train(arguments)) => train(&arguments, &context, Some(run)),
-        _ => Err(Failure::request(format!("the unfinished run of {} is of another family", out.display()))),
-    }
-}
-
 /// Importance draws in a report.
 const REPORT_DRAWS: usize = 10;
 
-fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Result<(), Failure> {
+pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
+    let run = arguments.training.run.begin(context)?;
     let device = arguments.training.one_device(context)?;
     let training = arguments.training.config(context.seed())?;
     let parts = arguments.data.read_with_missing(context.seed())?;
@@ -68,7 +60,7 @@ fn train(arguments: &Train, context: &Context, resumed: Option<RunFolder>) -> Re
         config.columns.encode_with_missing(&parts.valid)?,
     );
     let given = (config.condition.encode(&parts.train)?, config.condition.encode(&parts.valid)?);
-    let run = arguments.training.run_folder(context, resumed)?;
+    Begun::learns_from(&run, &config.data)?;
     let request = TrainRequest {
         config,
         train: &train,

@@ -1,12 +1,10 @@
 //! `dozen word2vec convert`.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use dozen::data::{Column, DataError, Table, Values, write_array, write_table};
+use dozen::data::{Column, Table, Values, write_array, write_table, write_with};
 use dozen::text::word2vec::WordVectors;
 use dozen::text::word2vec::formats::{TextFormat, write_matrices, write_vectors};
 use serde_json::json;
@@ -82,25 +80,25 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     });
     let line =
         format!("{} vectors of {} values in {}", vectors.dictionary().len(), vectors.dim(), out.display());
-    Results::new(json).line(line).print(context.json());
-    Ok(())
+    Results::new(json).line(line).print(context.json())
 }
 
 fn write_file(vectors: &WordVectors, format: TextFormat, path: &Path) -> Result<(), Failure> {
-    let failed = |error| DataError::write(path, error);
-    let file = BufWriter::with_capacity(1 << 18, File::create(path).map_err(failed)?);
-    let to: Box<dyn Write> = if path.extension().is_some_and(|ending| ending == "gz") {
-        Box::new(flate2::write::GzEncoder::new(file, flate2::Compression::default()))
-    } else {
-        Box::new(file)
-    };
-    Ok(write_vectors(vectors, format, to).map_err(failed)?)
+    Ok(write_with(path, |file| {
+        if path.extension().is_some_and(|ending| ending == "gz") {
+            let mut packed = flate2::write::GzEncoder::new(file, flate2::Compression::default());
+            write_vectors(vectors, format, &mut packed)?;
+            packed.finish().map(drop)
+        } else {
+            write_vectors(vectors, format, file)
+        }
+    })?)
 }
 
 fn write_words(vectors: &WordVectors, path: &Path) -> Result<(), Failure> {
     let words = words_beside(path);
     let text: String = vectors.dictionary().words().map(|word| format!("{word}\n")).collect();
-    Ok(std::fs::write(&words, text).map_err(|error| DataError::write(&words, error))?)
+    Ok(dozen::data::write_file(&words, text)?)
 }
 
 fn table(vectors: &WordVectors) -> Result<Table, Failure> {

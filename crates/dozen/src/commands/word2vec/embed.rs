@@ -82,6 +82,5 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         texts.len(),
         arguments.out.display()
     );
-    Results::new(json).line(line).print(context.json());
-    Ok(())
+    Results::new(json).line(line).print(context.json())
 }

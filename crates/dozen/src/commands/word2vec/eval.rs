@@ -53,8 +53,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         lines.extend(said);
     }
     json["seconds"] = started.elapsed().as_secs_f64().into();
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).lines(lines).print(context.json())
 }
 
 fn read(path: &Path) -> Result<(String, String), Failure> {

@@ -1,11 +1,12 @@
 //! Where vectors are: a model folder, or a file of any format.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use dozen::data::{
     DataError, Fingerprint, Matrix as Numbers, ReadOptions, Values, ending, open_stream, read_table,
+    write_with,
 };
 use dozen::nn::{ModelFolder, RunFolder};
 use dozen::text::word2vec::formats::{read_fast_text, read_matrices, read_vectors, write_matrices};
@@ -59,8 +60,7 @@ impl Model {
     pub(super) fn write(&self, run: &RunFolder) -> Result<(), Failure> {
         ModelFolder::write_config(run, FAMILY, &self.saved)?;
         let words = run.path().join(VOCABULARY);
-        let failed = |error| DataError::write(&words, error);
-        self.dictionary.write(BufWriter::new(File::create(&words).map_err(failed)?)).map_err(failed)?;
+        write_with(&words, |file| self.dictionary.write(file))?;
         write_parameters(&run.path().join("model.safetensors"), &self.parameters)
     }
 

@@ -71,8 +71,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     if let Some(recall) = recall {
         line += &format!("; {:.2} % of the true ones", 100.0 * recall);
     }
-    Results::new(json).line(line).print(context.json());
-    Ok(())
+    Results::new(json).line(line).print(context.json())
 }
 
 fn exactly(vectors: &WordVectors, rows: &[usize], count: usize) -> Vec<Vec<Neighbour>> {

@@ -1,12 +1,11 @@
 //! `dozen word2vec phrases`.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use dozen::data::DataError;
+use dozen::data::write_with;
 use dozen::text::word2vec::{Phrase, PhraseConfig, PhraseScore, PhraseText};
 use serde_json::json;
 
@@ -73,12 +72,9 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         let values: Vec<_> = values.collect();
         passes.push(json!({ "threshold": threshold, "phrases": found.len(), "best": values }));
     }
-    let failed = |error| DataError::write(&arguments.out, error);
-    let mut out = BufWriter::new(File::create(&arguments.out).map_err(failed)?);
-    for line in text.lines() {
-        out.write_all(&line).and_then(|()| out.write_all(b"\n")).map_err(failed)?;
-    }
-    out.flush().map_err(failed)?;
+    write_with(&arguments.out, |out| {
+        text.lines().try_for_each(|line| out.write_all(&line).and_then(|()| out.write_all(b"\n")))
+    })?;
     let json = json!({
         "words_read": words,
         "words": text.len(),
@@ -87,6 +83,5 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         "seconds": started.elapsed().as_secs_f64(),
     });
     lines.push(format!("{words} words became {} in {}", text.len(), arguments.out.display()));
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).lines(lines).print(context.json())
 }

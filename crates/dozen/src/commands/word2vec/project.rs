@@ -98,8 +98,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         "seconds": started.elapsed().as_secs_f64(),
     });
     let lines = [format!("the picture is {page}"), format!("the places are in {}", file.display())];
-    Results::new(json).lines(lines).print(context.json());
-    Ok(())
+    Results::new(json).lines(lines).print(context.json())
 }
 
 fn unit_rows(vectors: &WordVectors, rows: &[u32]) -> Matrix {

@@ -36,8 +36,7 @@ pub(super) fn nearest(arguments: &NearestArguments, context: &Context) -> Result
     let started = Instant::now();
     let words: Vec<&str> = arguments.words.iter().map(String::as_str).collect();
     let found = vectors.nearest(&words, arguments.count)?;
-    print_neighbours(&vectors, &found, "cosine", started, context);
-    Ok(())
+    print_neighbours(&vectors, &found, "cosine", started, context)
 }
 
 fn print_neighbours(
@@ -46,12 +45,12 @@ fn print_neighbours(
     score: &str,
     started: Instant,
     context: &Context,
-) {
+) -> Result<(), Failure> {
     let word = |one: &Neighbour| vectors.dictionary().word(one.word).to_owned();
     let json: Vec<_> = found.iter().map(|one| json!({ "word": word(one), score: one.score })).collect();
     let lines = found.iter().map(|one| format!("{:8.4}  {}", one.score, word(one)));
     let seconds = started.elapsed().as_secs_f64();
-    Results::new(json!({ "nearest": json, "seconds": seconds })).lines(lines).print(context.json());
+    Results::new(json!({ "nearest": json, "seconds": seconds })).lines(lines).print(context.json())
 }
 
 #[derive(Args, Debug)]
@@ -94,8 +93,7 @@ pub(super) fn analogy(arguments: &AnalogyArguments, context: &Context) -> Result
     let started = Instant::now();
     let AnalogyArguments { a, b, c, count, score, .. } = arguments;
     let found = vectors.analogy(&[b, c], &[a], *count, score.score())?;
-    print_neighbours(&vectors, &found, "score", started, context);
-    Ok(())
+    print_neighbours(&vectors, &found, "score", started, context)
 }
 
 #[derive(Args, Debug)]
@@ -113,8 +111,7 @@ pub(super) fn similarity(arguments: &SimilarityArguments, context: &Context) -> 
     let started = Instant::now();
     let cosine = vectors.similarity(&arguments.a, &arguments.b)?;
     let json = json!({ "cosine": cosine, "seconds": started.elapsed().as_secs_f64() });
-    Results::new(json).line(format!("{cosine:.4}")).print(context.json());
-    Ok(())
+    Results::new(json).line(format!("{cosine:.4}")).print(context.json())
 }
 
 #[derive(Args, Debug)]
@@ -132,6 +129,5 @@ pub(super) fn doesnt_match(arguments: &DoesntMatchArguments, context: &Context) 
     let words: Vec<&str> = arguments.words.iter().map(String::as_str).collect();
     let odd = vectors.doesnt_match(&words)?;
     let json = json!({ "word": odd, "seconds": started.elapsed().as_secs_f64() });
-    Results::new(json).line(odd).print(context.json());
-    Ok(())
+    Results::new(json).line(odd).print(context.json())
 }

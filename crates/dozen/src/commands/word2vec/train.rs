@@ -1,38 +1,33 @@
 //! `dozen word2vec train`.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use dozen::data::{DataError, Fingerprint};
-use dozen::nn::{Error as RunError, RunFolder, interrupt_requested};
+use dozen::data::Fingerprint;
+use dozen::nn::{Error as RunError, Finishing, RunFolder, interrupt_requested};
 use dozen::text::word2vec::formats::read_matrices;
 use dozen::text::word2vec::{
     Architecture, Config, Corpus, Dictionary, Loss, Parameters, Step, Subsampling, Subwords, Summary,
     WordVectors, train,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::corpus::CorpusArguments;
 use super::model::{self, Model, Saved, write_parameters};
-use super::{Command, page};
-use crate::args::{Command as Noun, Context, Invocation};
+use super::page;
+use crate::args::Context;
 use crate::output::{Failure, Results};
-use crate::training::{self, begin_run, resume};
+use crate::resume::Begun;
+use crate::training::{self, Run};
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     corpus: CorpusArguments,
-    /// The folder to write the model to
-    #[arg(long, value_name = "DIR", required_unless_present = "resume")]
-    out: Option<PathBuf>,
-    /// Go on with the unfinished run that was to become DIR, with its own texts and flags
-    #[arg(long, value_name = "DIR")]
-    resume: Option<PathBuf>,
+    #[command(flatten)]
+    run: Run,
     /// Begin with the vectors of a model folder; frequent new words of these texts are added to its own
     #[arg(long, value_name = "DIR", conflicts_with_all = ["loss", "dim", "subwords", "buckets"])]
     from: Option<PathBuf>,
@@ -197,31 +192,23 @@ impl Arguments {
 }
 
 /// What a checkpoint knows beside the matrices.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct State {
     words: u64,
     vocabulary: usize,
+    /// Seconds of training.
+    seconds: f64,
+    /// Lines of `metrics.jsonl`.
+    metrics: Vec<Value>,
 }
-
-/// How often a checkpoint is written at the ends of passes.
-const CHECKPOINT_EVERY: Duration = Duration::from_mins(1);
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
-    let Some(out) = &arguments.resume else { return run_with(arguments, context, None) };
-    let (run, Invocation { command, context }) = resume(out, context)?;
-    match command {
-        Noun::Word2vec(Command::Train(arguments)) => run_with(&arguments, &context, Some(run)),
-        _ => Err(Failure::request(format!("the unfinished run of {} is of another family", out.display()))),
-    }
-}
-
-fn run_with(arguments: &Arguments, context: &Context, resumed: Option<RunFolder>) -> Result<(), Failure> {
     let started = Instant::now();
+    let run = arguments.run.begin(context)?;
     let progress = context.progress();
     let from = arguments.from.as_deref().map(Model::open).transpose()?;
     let config = arguments.config(context.seed(), from.as_ref().map(|from| &from.saved.model));
     config.check()?;
-    let run = begin_run(arguments.out.as_deref(), context, resumed)?;
     let counting = Instant::now();
     let (corpus, mut parameters) = prepare(arguments, &config, from)?;
     let count_seconds = counting.elapsed().as_secs_f64();
@@ -236,17 +223,15 @@ fn run_with(arguments: &Arguments, context: &Context, resumed: Option<RunFolder>
         progress.say(&format!("{} words are not UTF-8 and were left out", corpus.not_text()));
     }
     let probes = arguments.probes(dictionary)?;
-    let mut done = 0;
-    if run.state_file().exists() {
-        let state: State = run.read_json("checkpoints/last/state.json")?;
+    let mut state = State { vocabulary: dictionary.len(), ..State::default() };
+    if run.has_checkpoint() {
+        state = run.read_json("checkpoints/last/state.json")?;
         if state.vocabulary != dictionary.len() {
             return Err(Failure::request("the texts are not those with which the run began"));
         }
-        done = state.words;
         let [input, output] = read_matrices(&run.last().join("model.safetensors"), ["input", "output"])?;
         parameters = Parameters { input, output };
     }
-    let summary = learn(&run, &corpus, &config, &mut parameters, done, &probes, context)?;
     let data: Vec<Fingerprint> = arguments
         .corpus
         .texts
@@ -255,6 +240,8 @@ fn run_with(arguments: &Arguments, context: &Context, resumed: Option<RunFolder>
         .filter(|file| *file != "-")
         .map(|file| Fingerprint::of(file))
         .collect::<Result<_, _>>()?;
+    Begun::learns_from(&run, &data)?;
+    let summary = learn(&run, &corpus, &config, &mut parameters, state, &probes, context)?;
     let counted = model::Corpus {
         words: corpus.words(),
         words_read: corpus.words_read(),
@@ -327,17 +314,18 @@ fn learn(
     corpus: &Corpus,
     config: &Config,
     parameters: &mut Parameters,
-    done: u64,
+    mut state: State,
     probes: &[String],
     context: &Context,
 ) -> Result<Summary, Failure> {
     let progress = context.progress();
     let all = corpus.words() * config.epochs as u64;
+    let done = state.words;
     let mut meter = progress.start("train", "words", all, done);
     let mut before = done;
-    let (mut failure, mut saved) = (None, Instant::now());
-    let metrics = run.path().join("metrics.jsonl");
-    let begun = Instant::now();
+    let (mut failure, mut checkpoints) = (None, run.checkpoints());
+    let (begun, seconds_before) = (Instant::now(), state.seconds);
+    let _finishing = Finishing::begin();
     let mut watch = |step: &Step, parameters: &Parameters| -> Result<bool, Failure> {
         let message = || format!("pass {}/{}, loss {:.4}", step.epoch + 1, config.epochs, step.loss);
         meter.advance(step.words - before, message);
@@ -348,11 +336,11 @@ fn learn(
                 "loss": step.loss,
                 "rate": step.rate,
                 "words": step.words,
-                "seconds": begun.elapsed().as_secs_f64(),
+                "seconds": seconds_before + begun.elapsed().as_secs_f64(),
             });
-            let file = OpenOptions::new().create(true).append(true).open(&metrics);
-            file.and_then(|mut file| writeln!(file, "{line}"))
-                .map_err(|error| DataError::write(&metrics, error))?;
+            state.metrics.push(line);
+            let lines: String = state.metrics.iter().map(|line| format!("{line}\n")).collect();
+            run.write_text("metrics.jsonl", &lines)?;
             if !probes.is_empty() {
                 let vectors =
                     WordVectors::from_parameters(corpus.dictionary().clone(), parameters, config.subwords)?;
@@ -362,12 +350,14 @@ fn learn(
                 }
             }
         }
-        let due = step.ends_epoch && saved.elapsed() >= CHECKPOINT_EVERY && step.words < all;
-        if due || interrupt_requested() {
-            write_parameters(&run.last().join("model.safetensors"), parameters)?;
-            let state = State { words: step.words, vocabulary: corpus.dictionary().len() };
-            run.write_json("checkpoints/last/state.json", &state)?;
-            saved = Instant::now();
+        if checkpoints.due() || interrupt_requested() {
+            state.words = step.words;
+            state.seconds = seconds_before + begun.elapsed().as_secs_f64();
+            checkpoints.write(|| {
+                run.checkpoint(&state, 0, |folder| {
+                    write_parameters(&folder.join("model.safetensors"), parameters)
+                })
+            })?;
         }
         Ok(!interrupt_requested())
     };

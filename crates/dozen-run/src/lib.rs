@@ -1,0 +1,36 @@
+//! What is written is whole, and what was there is safe.
+//!
+//! A file is written beside the one that it replaces and renamed ([`NewFile`], [`write_file`]). A model folder is a
+//! [`RunFolder`] until it is whole: locked, with checkpoints that are renamed as one folder, and put in place by one
+//! rename. Whenever the process ends, the disk holds the old state or the new one, and [`RunFolder::resume`] finds it.
+//! All changes go through [`disk`], where a test can end the process at each of them, or fill the disk.
+//!
+//! ```
+//! use dozen_run::{Existing, RunFolder};
+//!
+//! let place = tempfile::tempdir().unwrap();
+//! let run = RunFolder::begin(&place.path().join("model"), Existing::Keep).unwrap();
+//! run.write_json("config.json", &serde_json::json!({ "family": "none", "format": 1 })).unwrap();
+//! let model = run.finish().unwrap();
+//! assert!(model.join("config.json").exists());
+//! ```
+
+mod checkpoints;
+pub mod disk;
+mod error;
+mod guard;
+mod interrupt;
+mod lock;
+mod new_file;
+mod out;
+mod run_folder;
+mod say;
+
+pub use checkpoints::Checkpoints;
+pub use error::{Error, is_of_request};
+pub use guard::{guarded, is_guarded, message};
+pub use interrupt::{Finishing, install_interrupt_handler, interrupt_requested, request_interrupt};
+pub use lock::Lock;
+pub use new_file::{NewFile, write_file};
+pub use run_folder::{Existing, Resumed, RunFolder, read_json};
+pub use say::say;
