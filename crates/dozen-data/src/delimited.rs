@@ -1,7 +1,8 @@
 //! Delimited text: commas, tabs, semicolons, bars, or runs of blanks.
 
-use std::io::BufRead;
+use std::collections::HashSet;
 
+use crate::limits::{Records, check_columns, read_line};
 use crate::read::unnamed;
 use crate::source::Stream;
 use crate::{Column, DataError, Header, ReadOptions, Table, Values};
@@ -21,7 +22,7 @@ pub(crate) fn open(
                 .flexible(true)
                 .delimiter(delimiter)
                 .buffer_capacity(1 << 18)
-                .from_reader(stream),
+                .from_reader(Records::new(stream)),
         ),
         None => Lines::Blank { stream, line: 0 },
     };
@@ -66,7 +67,7 @@ struct Record {
 }
 
 enum Lines {
-    Separated(csv::Reader<Stream>),
+    Separated(csv::Reader<Records>),
     Blank { stream: Stream, line: u64 },
 }
 
@@ -77,12 +78,13 @@ impl Lines {
                 let more = reader
                     .read_byte_record(&mut record.fields)
                     .map_err(|e| DataError::content(file, "", e.to_string()))?;
+                reader.get_mut().next();
                 record.line = record.fields.position().map_or(0, csv::Position::line);
                 Ok(more)
             }
             Self::Blank { stream, line } => loop {
                 let mut bytes = Vec::new();
-                let count = stream.read_until(b'\n', &mut bytes).map_err(|e| DataError::read(file, e))?;
+                let count = read_line(stream, &mut bytes).map_err(|e| DataError::read(file, e))?;
                 *line += 1;
                 if count == 0 {
                     return Ok(false);
@@ -123,6 +125,7 @@ impl Delimited {
             return Err(DataError::content(&self.file, "", "there are no rows"));
         }
         let fields = &self.record.fields;
+        check_columns(&self.file, fields.len())?;
         let has_header = match options.header {
             Header::Yes => true,
             Header::No => false,
@@ -143,8 +146,9 @@ impl Delimited {
             self.names = unnamed("column", fields.len());
         }
         self.pending = !has_header;
+        let known: HashSet<&String> = self.names.iter().collect();
         for name in &options.text {
-            if !self.names.contains(name) {
+            if !known.contains(name) {
                 return Err(DataError::content(
                     &self.file,
                     "",
@@ -152,7 +156,8 @@ impl Delimited {
                 ));
             }
         }
-        self.text = self.names.iter().map(|name| options.text.contains(name)).collect();
+        let text: HashSet<&String> = options.text.iter().collect();
+        self.text = self.names.iter().map(|name| text.contains(name)).collect();
         Ok(())
     }
 

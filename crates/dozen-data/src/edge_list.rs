@@ -2,9 +2,9 @@
 //! points.
 
 use std::collections::HashMap;
-use std::io::BufRead;
 use std::str::FromStr;
 
+use crate::limits::{check_nodes, read_line};
 use crate::source::{Stream, ending, open};
 use crate::{Column, DataError, ReadOptions, Table, Values, open_table, read_table};
 
@@ -104,7 +104,7 @@ impl<'a> Lines<'a> {
         self.buffer.clear();
         self.line += 1;
         let read =
-            self.stream.read_until(b'\n', &mut self.buffer).map_err(|e| DataError::read(self.file, e))?;
+            read_line(&mut self.stream, &mut self.buffer).map_err(|e| DataError::read(self.file, e))?;
         if read == 0 {
             return Ok(None);
         }
@@ -186,6 +186,7 @@ fn dimacs(path: &str, stream: Stream) -> Result<EdgeList, DataError> {
     }
     let said = said.ok_or_else(|| DataError::content(path, "", "there is no line `p sp NODES ARCS`"))?;
     lines.count(list.weights.len(), said)?;
+    check_nodes(path, list.nodes, list.weights.len())?;
     Ok(list)
 }
 
@@ -224,6 +225,7 @@ fn matrix_market(path: &str, stream: Stream) -> Result<EdgeList, DataError> {
     }
     let said = said.ok_or_else(|| DataError::content(path, "", "there is no line of sizes"))?;
     lines.count(list.weights.len(), said)?;
+    check_nodes(path, list.nodes, list.weights.len())?;
     Ok(list)
 }
 
@@ -294,12 +296,15 @@ fn sparse(path: &str) -> Result<EdgeList, DataError> {
     }
     // An array without rows cannot be read as a table, and a graph without edges has such arrays.
     let weights = array("data")?;
+    check_nodes(path, nodes as usize, weights.len())?;
     let (sources, targets) = if let Ok(starts) = array("indptr") {
-        if starts.len() != nodes as usize + 1 || starts.windows(2).any(|pair| pair[0] > pair[1]) {
+        let rises = starts.windows(2).all(|pair| pair[0] <= pair[1]);
+        let ends = [starts.first().copied(), starts.last().copied()];
+        if starts.len() != nodes as usize + 1 || !rises || ends != [Some(0.0), Some(weights.len() as f64)] {
             return Err(DataError::content(
                 path,
                 "array `indptr`",
-                "its numbers do not rise from row to row",
+                format!("its numbers do not rise from row to row, from 0 to the {} of `data`", weights.len()),
             ));
         }
         let rows = starts.windows(2).enumerate();

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use crate::limits::{MOST_COLUMNS, read_up_to};
 use crate::read::{columns_of, unnamed};
 use crate::source::Stream;
 use crate::{Column, DataError, Table, Values};
@@ -30,18 +31,14 @@ pub(crate) fn open(
     }
     let rows = dimensions[0];
     let width = checked_width(file, &dimensions[1..])?;
-    let names = if dimensions.len() == 1 { vec!["value".to_owned()] } else { unnamed("pixel", width) };
+    // Named when the first row has come.
+    let mut names = Vec::new();
     let file = file.to_owned();
     let mut done = 0;
     Ok(std::iter::from_fn(move || {
         let count = chunk_rows.min(rows - done);
         (count > 0).then(|| {
-            let mut bytes = Vec::new();
-            stream
-                .by_ref()
-                .take((count * width) as u64)
-                .read_to_end(&mut bytes)
-                .map_err(|e| DataError::read(&file, e))?;
+            let bytes = read_up_to(&mut stream, count * width).map_err(|e| DataError::read(&file, e))?;
             if bytes.len() < count * width {
                 done = rows;
                 return Err(DataError::content(
@@ -51,6 +48,10 @@ pub(crate) fn open(
                         "the header promises {rows} items of {width} bytes, but the file ends before that"
                     ),
                 ));
+            }
+            if names.is_empty() {
+                names =
+                    if dimensions.len() == 1 { vec!["value".to_owned()] } else { unnamed("pixel", width) };
             }
             let columns = names
                 .iter()
@@ -67,6 +68,6 @@ fn checked_width(file: &str, dimensions: &[usize]) -> Result<usize, DataError> {
     dimensions
         .iter()
         .try_fold(1_usize, |product, &size| product.checked_mul(size))
-        .filter(|&width| (1..=1 << 24).contains(&width))
-        .ok_or_else(|| DataError::content(file, "", format!("items of size {dimensions:?} are not sensible")))
+        .filter(|&width| (1..=MOST_COLUMNS).contains(&width))
+        .ok_or_else(|| DataError::content(file, "", format!("items of size {dimensions:?} have no values, or more than the {MOST_COLUMNS} that are read as columns")))
 }

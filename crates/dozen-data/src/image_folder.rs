@@ -3,9 +3,11 @@
 use std::io::Read;
 use std::path::Path;
 
-use image::{DynamicImage, ImageReader};
+use image::DynamicImage;
 
 use crate::image_shape::PIXEL;
+use crate::limits::{MOST_COLUMNS, check_columns};
+use crate::picture::decode_picture;
 use crate::read::{columns_of, unnamed};
 use crate::source::Stream;
 use crate::{Column, DataError, ImageShape, Table, Values};
@@ -15,9 +17,6 @@ const ENDINGS: [&str; 4] = [".png", ".jpg", ".jpeg", ".bmp"];
 
 /// More bytes than this no image file may have.
 const LARGEST: u64 = 1 << 28;
-
-/// More pixels than this no image may have, however small its file.
-const MOST_PIXELS: u32 = 1 << 14;
 
 /// Reads the images in a folder and in the folders in it, in the order of their names.
 pub(crate) fn read_folder(folder: &str) -> Result<Table, DataError> {
@@ -90,6 +89,7 @@ impl<'a> Images<'a> {
 
     fn add(&mut self, name: &str, label: Option<&Path>, bytes: &[u8]) -> Result<(), DataError> {
         let (shape, values) = decode(bytes).map_err(|problem| DataError::content(name, "", problem))?;
+        check_columns(name, shape.size())?;
         let (first, first_name) = self.shape.get_or_insert_with(|| (shape, name.to_owned()));
         if *first != shape {
             return Err(DataError::content(
@@ -130,14 +130,9 @@ impl<'a> Images<'a> {
 
 /// Grey levels, or red, green and blue, channel after channel.
 fn decode(bytes: &[u8]) -> Result<(ImageShape, Vec<u8>), String> {
-    let failed = |error: &dyn std::fmt::Display| format!("this image cannot be read: {error}");
-    let mut reader =
-        ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format().map_err(|e| failed(&e))?;
-    let mut limits = image::Limits::default();
-    limits.max_image_width = Some(MOST_PIXELS);
-    limits.max_image_height = Some(MOST_PIXELS);
-    reader.limits(limits);
-    let image = reader.decode().map_err(|e| failed(&e))?;
+    // Three channels of each pixel become columns.
+    let (image, _) =
+        decode_picture(bytes, MOST_COLUMNS).map_err(|problem| format!("this image {problem}"))?;
     let (width, height) = (image.width() as usize, image.height() as usize);
     let grey = matches!(
         image,
@@ -147,9 +142,9 @@ fn decode(bytes: &[u8]) -> Result<(ImageShape, Vec<u8>), String> {
             | DynamicImage::ImageLumaA16(_)
     );
     if grey {
-        return Ok((ImageShape { channels: 1, height, width }, image.to_luma8().into_raw()));
+        return Ok((ImageShape { channels: 1, height, width }, image.into_luma8().into_raw()));
     }
-    let pixels = image.to_rgb8().into_raw();
+    let pixels = image.into_rgb8().into_raw();
     let channel = |at: usize| pixels.iter().skip(at).step_by(3).copied();
     let values = (0..3).flat_map(channel).collect();
     Ok((ImageShape { channels: 3, height, width }, values))
@@ -202,7 +197,7 @@ mod tests {
         std::fs::write(folder.path().join("a.png"), png([[0; 3]; 4])).unwrap();
         std::fs::write(folder.path().join("b.png"), b"no image").unwrap();
         let said = read().unwrap_err().to_string();
-        assert!(said.contains("b.png") && said.contains("cannot be read"), "{said}");
+        assert!(said.contains("b.png") && said.contains("this image is no PNG"), "{said}");
         let mut bytes = std::io::Cursor::new(Vec::new());
         image::GrayImage::new(3, 2).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
         std::fs::write(folder.path().join("b.png"), bytes.into_inner()).unwrap();

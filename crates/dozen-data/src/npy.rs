@@ -2,6 +2,7 @@
 
 use std::io::{BufReader, Cursor, Read};
 
+use crate::limits::{check_columns, read_entry, read_up_to};
 use crate::read::{columns_of, unnamed};
 use crate::source::{Stream, open_file};
 use crate::{Column, DataError, Table, Values};
@@ -38,7 +39,8 @@ pub(crate) fn open(
             format!("the array has shape {:?}: no values", layout.shape),
         ));
     }
-    let names = unnamed("column", width);
+    // Named when the first row has come.
+    let mut names = Vec::new();
     let file = file.to_owned();
     // Column-major arrays cannot be cut into rows while streaming.
     let chunk_rows = if layout.fortran_order { rows } else { chunk_rows.min(rows) };
@@ -47,13 +49,7 @@ pub(crate) fn open(
         let count = chunk_rows.min(rows - done);
         (count > 0).then(|| {
             let wanted = count * width * layout.size;
-            // At once, but no more than a gigabyte on the word of a header.
-            let mut bytes = Vec::with_capacity(wanted.min(1 << 30));
-            stream
-                .by_ref()
-                .take(wanted as u64)
-                .read_to_end(&mut bytes)
-                .map_err(|e| DataError::read(&file, e))?;
+            let bytes = read_up_to(&mut stream, wanted).map_err(|e| DataError::read(&file, e))?;
             if bytes.len() < wanted {
                 done = rows;
                 return Err(DataError::content(
@@ -61,6 +57,10 @@ pub(crate) fn open(
                     "",
                     format!("the header promises shape {:?}, but the file ends before that", layout.shape),
                 ));
+            }
+            if names.is_empty() {
+                check_columns(&file, width)?;
+                names = unnamed("column", width);
             }
             let table = table(&file, &layout, &bytes, &names, done + 1);
             done += count;
@@ -94,12 +94,9 @@ pub(crate) fn open_npz(
             ));
         }
     };
-    let mut bytes = Vec::new();
-    archive
-        .by_name(&format!("{key}.npy"))
-        .map_err(broken)?
-        .read_to_end(&mut bytes)
-        .map_err(|e| DataError::read(file, e))?;
+    let entry = archive.by_name(&format!("{key}.npy")).map_err(broken)?;
+    let (packed, says) = (entry.compressed_size(), entry.size());
+    let bytes = read_entry(entry, packed, says).map_err(|e| DataError::read(file, e))?;
     open(&format!("{file}:{key}"), Box::new(Cursor::new(bytes)), chunk_rows)
 }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 
 use crate::DataError;
+use crate::limits::{Counted, Unpacked};
 
 /// What a file holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,18 +65,26 @@ pub(crate) fn open_file(path: &str) -> Result<File, DataError> {
 
 fn decompress(path: &str, mut raw: Stream) -> Result<Stream, DataError> {
     let start = raw.fill_buf().map_err(|e| DataError::read(path, e))?;
-    Ok(match start {
-        [0x1f, 0x8b, ..] => buffered(flate2::bufread::MultiGzDecoder::new(raw)),
-        [b'B', b'Z', b'h', ..] => buffered(bzip2::bufread::MultiBzDecoder::new(raw)),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            buffered(zstd::Decoder::with_buffer(raw).map_err(|e| DataError::read(path, e))?)
-        }
-        _ => raw,
-    })
+    let packed = match start {
+        [0x1f, 0x8b, ..] => Packed::Gzip,
+        [b'B', b'Z', b'h', ..] => Packed::Bzip2,
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Packed::Zstd,
+        _ => return Ok(raw),
+    };
+    let (raw, taken) = Counted::new(raw);
+    let inner: Box<dyn Read + Send> = match packed {
+        Packed::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(raw)),
+        Packed::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(raw)),
+        Packed::Zstd => Box::new(zstd::Decoder::with_buffer(raw).map_err(|e| DataError::read(path, e))?),
+    };
+    Ok(Box::new(BufReader::with_capacity(1 << 18, Unpacked { inner, taken, given: 0 })))
 }
 
-fn buffered(reader: impl Read + Send + 'static) -> Stream {
-    Box::new(BufReader::with_capacity(1 << 18, reader))
+/// How a file is packed.
+enum Packed {
+    Gzip,
+    Bzip2,
+    Zstd,
 }
 
 /// Tells the format from the first bytes of the decompressed stream, which are left unread.

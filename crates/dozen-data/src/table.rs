@@ -1,6 +1,7 @@
 //! Named, typed columns of equal length.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
 use crate::DataError;
 
@@ -91,7 +92,12 @@ pub struct Table {
     first_row: usize,
     /// The numbers of rows that were selected from a file's.
     selected: Option<Arc<[usize]>>,
+    /// The places of many columns by their names, once they are asked for.
+    places: OnceLock<Arc<HashMap<String, usize>>>,
 }
+
+/// A table of more columns finds them by their names in a map.
+const FEW: usize = 32;
 
 impl Table {
     /// A table of these columns.
@@ -120,7 +126,14 @@ impl Table {
                 )));
             }
         }
-        Ok(Self { columns, rows, file: "the table".into(), first_row: 1, selected: None })
+        Ok(Self {
+            columns,
+            rows,
+            file: "the table".into(),
+            first_row: 1,
+            selected: None,
+            places: OnceLock::new(),
+        })
     }
 
     /// Says which file, and which of its rows, this table holds; errors about the table then name them.
@@ -159,7 +172,12 @@ impl Table {
 
     /// The column of this name.
     pub fn column(&self, name: &str) -> Option<&Column> {
-        self.columns.iter().find(|column| column.name == name)
+        if self.columns.len() <= FEW {
+            return self.columns.iter().find(|column| column.name == name);
+        }
+        let named = || self.columns.iter().zip(0..).map(|(column, place)| (column.name.clone(), place));
+        let places = self.places.get_or_init(|| Arc::new(named().collect()));
+        places.get(name).map(|place| &self.columns[*place])
     }
 
     /// The file that the table came from, as the user named it.
@@ -185,6 +203,7 @@ impl Table {
             file: self.file.clone(),
             first_row: self.first_row,
             selected: Some(rows.iter().map(|&row| self.row_in_file(row)).collect()),
+            places: self.places.clone(),
         }
     }
 }

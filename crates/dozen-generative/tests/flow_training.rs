@@ -11,7 +11,11 @@ use dozen_nn::{
 
 /// Trains a flow with everything that has a state; interrupted after its first step if asked. Gives log-probabilities.
 fn run_in(folder: &Path, resume: bool, interrupt: bool) -> Result<Vec<f64>, Error> {
-    let run = if resume { RunFolder::resume(folder)? } else { RunFolder::begin(folder, Existing::Keep)? };
+    let run = if resume {
+        RunFolder::resume(folder)?.into_run()?
+    } else {
+        RunFolder::begin(folder, Existing::Keep)?
+    };
     let table = make::gaussian_mixture(300, 2, 1).table;
     let part = |from: usize, to: usize| {
         Schema::infer(&table.select(&(0..300).collect::<Vec<_>>()), &[]).map(|schema| {

@@ -47,7 +47,13 @@ fn weights(name: &str, interrupted: bool, train: impl Fn(&RunFolder) -> Result<(
         request_interrupt(false);
         assert!(matches!(stopped, Err(Error::Interrupted { step: 1, .. })), "{stopped:?}");
     }
-    let run = if interrupted { RunFolder::resume(&out).unwrap() } else { run };
+    let run = if interrupted {
+        // It locks the folder.
+        drop(run);
+        RunFolder::resume(&out).unwrap().into_run().unwrap()
+    } else {
+        run
+    };
     train(&run).unwrap();
     let files = ["model.safetensors", "critic.safetensors"].map(|file| run.path().join(file));
     files.iter().filter(|file| file.exists()).map(|file| std::fs::read(file).unwrap()).collect()

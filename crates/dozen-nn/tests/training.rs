@@ -114,7 +114,8 @@ fn a_resumed_run_ends_where_an_uninterrupted_one_does() {
             ));
         }
         let mut last = Fit::new(ema);
-        let folder = RunFolder::resume(&folder.path().join("parts")).unwrap();
+        drop(parts_folder);
+        let folder = RunFolder::resume(&folder.path().join("parts")).unwrap().into_run().unwrap();
         let resumed = run(&mut last, &config(), &folder).unwrap();
         batches.extend(last.batches.clone());
         assert_eq!(last.weights(), whole.weights());
@@ -131,7 +132,7 @@ fn a_loss_that_is_not_finite_stops_the_run_and_says_where() {
     let mut fit = Fit { break_at: Some(25), ..Fit::new(None) };
     let error = run(&mut fit, &config(), &folder).unwrap_err().to_string();
     assert!(error.contains("training stopped at step 25: the loss became NaN"), "{error}");
-    assert!(folder.path().join("checkpoints/best/line.safetensors").exists());
+    assert!(folder.best(2).join("line.safetensors").exists());
 }
 
 #[test]

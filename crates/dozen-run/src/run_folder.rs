@@ -50,6 +50,19 @@ pub enum Resumed {
     Finished(PathBuf),
 }
 
+impl Resumed {
+    /// The run.
+    ///
+    /// # Errors
+    /// When its model was whole already, and is in its place now.
+    pub fn into_run(self) -> Result<RunFolder, Error> {
+        match self {
+            Self::Run(run) => Ok(run),
+            Self::Finished(out) => Err(Error::folder(&out, "was finished; its model is in its place now")),
+        }
+    }
+}
+
 /// `OUT.partial` while a run is under way, renamed to `OUT` when the model is whole. It is locked against other
 /// processes as long as a copy of this lives.
 #[derive(Clone, Debug)]
@@ -58,7 +71,29 @@ pub struct RunFolder {
     partial: PathBuf,
     existing: Existing,
     checkpoint_every: Duration,
-    _lock: Arc<Lock>,
+    _held: Arc<Held>,
+}
+
+/// What all copies of a run hold together.
+#[derive(Debug)]
+struct Held {
+    partial: PathBuf,
+    /// Given back after the folder is left as it should be.
+    _lock: Lock,
+}
+
+impl Drop for Held {
+    /// A run that was refused or failed before its first checkpoint leaves nothing.
+    fn drop(&mut self) {
+        let worthless = self.partial.join(RUN).exists()
+            && !self.partial.join(REPLACED).exists()
+            && !self.partial.join(CHECKPOINTS).join("last/state.json").exists()
+            && !is_whole(&self.partial);
+        if worthless {
+            // What cannot be removed is in nobody's way: the next run does it.
+            let _ = remove(&self.partial);
+        }
+    }
 }
 
 /// Time between checkpoints, unless a run has its own.
@@ -117,12 +152,13 @@ impl RunFolder {
         }
         let lock = Lock::take(out.beside(".lock"), &out.shown)?;
         let partial = out.beside(".partial");
+        let held = Held { partial: partial.clone(), _lock: lock };
         Ok(Self {
             out,
             partial,
             existing: Existing::Keep,
             checkpoint_every: CHECKPOINT_EVERY,
-            _lock: Arc::new(lock),
+            _held: Arc::new(held),
         })
     }
 

@@ -174,7 +174,11 @@ fn an_lstm_adds_over_two_hundred_steps() {
 
 /// Trains a small language model in a folder; interrupted after its first step if asked.
 fn run_in(folder: &Path, resume: bool, interrupt: bool) -> Result<History, Error> {
-    let run = if resume { RunFolder::resume(folder)? } else { RunFolder::begin(folder, Existing::Keep)? };
+    let run = if resume {
+        RunFolder::resume(folder)?.into_run()?
+    } else {
+        RunFolder::begin(folder, Existing::Keep)?
+    };
     let text = "the quick brown fox jumps over the lazy dog. ".repeat(20);
     let units = Units::of_texts(&UnitKind::Characters, [text.as_str()]);
     let ids = units.encode(&text, "the text").unwrap();

@@ -23,6 +23,7 @@ mod error;
 mod formats;
 mod merge;
 mod pretokenize;
+mod reduce;
 mod tokenizer;
 mod train;
 mod unicode;

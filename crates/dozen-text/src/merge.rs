@@ -9,6 +9,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use crate::reduce::reduce;
 use crate::vocabulary::{NONE, Vocabulary};
 
 /// What a piece is before anything is merged.
@@ -223,19 +224,14 @@ fn units_of(units: Units, piece: &[u8]) -> impl Iterator<Item = (usize, usize)> 
 pub(crate) fn splits(vocabulary: &Vocabulary, units: Units) -> Vec<Option<(u32, u32)>> {
     let split = |token: &[u8], index: u32| {
         let part = |(place, length)| (place, length, vocabulary.find(token, place, length));
-        let mut parts: Vec<_> = units_of(units, token).map(part).collect();
-        loop {
-            let merged = |pair: &[(usize, usize, u32)]| {
-                vocabulary.find_merged(token, pair[0].0, pair[0].1 + pair[1].1)
-            };
-            let (made, left) =
-                parts.windows(2).map(merged).zip(0..).min().filter(|(made, _)| *made != NONE)?;
-            if made == index && parts.len() == 2 {
-                return Some((parts[0].2, parts[1].2));
-            }
-            parts[left] = (parts[left].0, parts[left].1 + parts[left + 1].1, made);
-            parts.remove(left + 1);
-        }
+        let merge = |left: &(usize, usize, u32), right: &(usize, usize, u32)| {
+            let length = left.1 + right.1;
+            let made = vocabulary.find_merged(token, left.0, length);
+            (made != NONE).then_some((made, (left.0, length, made)))
+        };
+        let reduced = reduce(units_of(units, token).map(part).collect(), merge);
+        let (left, right, made) = reduced.last?;
+        (reduced.parts.len() == 1 && made.2 == index).then_some((left.2, right.2))
     };
     (0..vocabulary.len() as u32).map(|index| split(vocabulary.token(index), index)).collect()
 }

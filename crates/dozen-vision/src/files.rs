@@ -1,6 +1,6 @@
 //! Files and folders, with errors that name them.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use dozen_nn::Error;
 
@@ -11,6 +11,23 @@ const ENDINGS: [&str; 5] = ["png", "jpg", "jpeg", "bmp", "webp"];
 pub(crate) fn is_picture(path: &Path) -> bool {
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
     ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+}
+
+/// A name from a file as a path below a folder: it may not lead out of it.
+///
+/// # Errors
+/// When it is absolute or climbs.
+pub(crate) fn below(folder: &Path, name: &str) -> Result<PathBuf, Error> {
+    let outside =
+        Path::new(name).components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir));
+    // Backslashes are how another system climbs, and the same folder may be read there.
+    if outside || name.split('\\').any(|part| part == "..") {
+        return Err(Error::Request(format!(
+            "the name `{name}` leads out of `{}`; names of images are to be relative to their folder",
+            folder.display()
+        )));
+    }
+    Ok(folder.join(name))
 }
 
 /// What is in a folder, in the order of the names.

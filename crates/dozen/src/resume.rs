@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::ArgMatches;
 use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory};
 use dozen::data::Fingerprint;
 use dozen::nn::{Resumed, RunFolder};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::args::{Context, Invocation};
+use crate::args::{Cli, Context, Invocation};
 use crate::output::{Failure, Results};
 
 /// The file in an unfinished run that says how it was begun.
@@ -132,50 +132,37 @@ const FREE: [&str; 6] = ["resume", "json", "quiet", "threads", "config", "overwr
 fn agree(given: &ArgMatches, original: &ArgMatches) -> Result<(), Failure> {
     let ((words, given), (original_words, original)) = (leaf(given), leaf(original));
     if words != original_words {
-        return Err(Failure::request(format!(
-            "that run was begun by `dozen {}`; resume it so",
-            original_words.join(" ")
-        )));
+        let begun = original_words.join(" ");
+        return Err(Failure::request(format!("that run was begun by `dozen {begun}`; resume it so")));
     }
-    let mut differing = Vec::new();
-    for id in given.ids().map(clap::Id::as_str).filter(|id| !FREE.contains(id)) {
-        if given.value_source(id) != Some(ValueSource::CommandLine) {
-            continue;
-        }
-        let raw = |matches: &ArgMatches| -> Option<Vec<String>> {
-            let values = matches.try_get_raw(id).ok()??;
-            Some(values.map(|value| value.to_string_lossy().into_owned()).collect())
-        };
-        let (now, then) = (raw(given), raw(original));
-        // A group of flags has no values of its own.
-        if now.is_some() && now != then && !same_path(id, &now, &then) {
-            differing.push(named(id));
-        }
-    }
+    let mut command = Cli::command();
+    command.build();
+    let command = words.iter().try_fold(&command, |command, word| command.find_subcommand(word));
+    let arguments = command.into_iter().flat_map(clap::Command::get_arguments);
+    let differs = |argument: &&clap::Arg| {
+        let id = argument.get_id().as_str();
+        let typed = given.value_source(id) == Some(ValueSource::CommandLine);
+        typed && !FREE.contains(&id) && values(given, id) != values(original, id)
+    };
+    let differing: Vec<String> = arguments.filter(differs).map(named).collect();
     if differing.is_empty() {
         return Ok(());
     }
-    let these = if differing.len() == 1 { "is" } else { "are" };
     Err(Failure::request(format!(
-        "--resume goes on with the flags that the run was begun with, and {} {these} not among them so; leave out what differs, or train \
-         anew into another --out",
+        "--resume goes on with the data and flags that the run was begun with, and here these differ: {}; leave them out, or \
+         train anew with another --out",
         differing.join(", ")
     )))
 }
 
-/// `m/` is `m`.
-fn same_path(id: &str, now: &Option<Vec<String>>, then: &Option<Vec<String>>) -> bool {
-    let path = |value: &Option<Vec<String>>| -> Option<PathBuf> {
-        Some(Path::new(value.as_ref()?.first()?).components().collect())
-    };
-    id == "out" && path(now) == path(then)
+/// The values of an argument; a folder's without slashes at its end.
+fn values(matches: &ArgMatches, id: &str) -> Vec<PathBuf> {
+    let raw = matches.try_get_raw(id).ok().flatten();
+    raw.into_iter().flatten().map(|value| Path::new(value).components().collect()).collect()
 }
 
-/// As it is typed: flags by their long names, DATA in capitals.
-fn named(id: &str) -> String {
-    if ["data", "texts", "files"].contains(&id) {
-        id.to_uppercase()
-    } else {
-        format!("--{}", id.replace('_', "-"))
-    }
+/// As it is typed: `--epochs`, or DATA.
+fn named(argument: &clap::Arg) -> String {
+    let place = || argument.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
+    argument.get_long().map(|long| format!("--{long}")).or_else(place).unwrap_or_default()
 }

@@ -71,7 +71,7 @@ pub(crate) fn flow(folder: &Path) -> Table {
         valid_condition: &given,
         reflow: None,
     };
-    let run = RunFolder::begin(folder, Existing::Keep, Existing::Keep).unwrap();
+    let run = RunFolder::begin(folder, Existing::Keep).unwrap();
     train_model(request, &run, &[Device::flex()], Progress::new(true)).unwrap();
     run.finish().unwrap();
     table
@@ -94,7 +94,7 @@ pub(crate) fn efficientnet(folder: &Path) {
         training: None,
         data: Vec::new(),
     };
-    let run = RunFolder::begin(folder, Existing::Keep, Existing::Keep).unwrap();
+    let run = RunFolder::begin(folder, Existing::Keep).unwrap();
     ModelFolder::write_config(&run, efficientnet::FAMILY, &config).unwrap();
     let network = EfficientNet::new(&model, &Device::flex());
     save_weights(&network, &run.path().join("model.safetensors")).unwrap();

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use crate::merge::{Units, splits};
+use crate::reduce::reduce;
 use crate::{Error, Pattern, Tokenizer};
 
 /// The characters that byte-level BPE writes bytes as: printable ones of Latin-1 as they are, and from U+0100 on for the
@@ -110,17 +111,14 @@ fn last_merge(
     byte_ids: &[Option<u32>; 256],
     pairs: &HashMap<(u32, u32), (u32, u32)>,
 ) -> Option<(u32, u32)> {
-    let mut parts: Vec<u32> = token.iter().map(|byte| byte_ids[usize::from(*byte)]).collect::<Option<_>>()?;
-    let mut last = 0;
-    while parts.len() > 1 {
-        let merge = |place: usize| {
-            pairs.get(&(parts[place], parts[place + 1])).map(|(rank, made)| (*rank, place, *made))
-        };
-        let (rank, place, made) = (0..parts.len() - 1).filter_map(merge).min()?;
-        parts.splice(place..place + 2, [made]);
-        last = rank + 1;
-    }
-    Some((*parts.first()?, last))
+    let parts: Vec<u32> = token.iter().map(|byte| byte_ids[usize::from(*byte)]).collect::<Option<_>>()?;
+    let reduced = reduce(parts, |left, right| pairs.get(&(*left, *right)).copied());
+    let [made] = reduced.parts[..] else { return None };
+    let last = match reduced.last {
+        Some((left, right, _)) => pairs.get(&(left, right))?.0 + 1,
+        None => 0,
+    };
+    Some((made, last))
 }
 
 pub(super) fn parse(bytes: &[u8], pattern: Option<Pattern>) -> Result<Tokenizer, Error> {
@@ -169,7 +167,10 @@ pub(super) fn parse(bytes: &[u8], pattern: Option<Pattern>) -> Result<Tokenizer,
                 return Err(refuse(&format!("{feature} of `{content}`"), &added[feature]));
             }
         }
-        specials.push((content.to_owned(), id as u32));
+        let id = u32::try_from(id).map_err(|_| {
+            wrong(format!("the added token `{content}` has the id {id}, which is more than 32 bits hold"))
+        })?;
+        specials.push((content.to_owned(), id));
     }
     let ignore_merges = model["ignore_merges"] == json!(true);
     Model { vocabulary, merges, ignore_merges }.tokenizer(pattern.unwrap_or(said), specials, true)

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::set::{Annotation, DetectionSet, ImageFile};
 use super::{Detection, Truth};
-use crate::files::{text_of, write_file};
+use crate::files::{below, text_of, write_file};
 
 #[derive(Serialize, Deserialize)]
 struct File {
@@ -75,13 +75,15 @@ pub(super) fn read(path: &Path, images: Option<&Path>) -> Result<DetectionSet, E
         images: file
             .images
             .into_iter()
-            .map(|image| ImageFile {
-                path: folder.join(&image.file_name),
-                name: image.file_name,
-                width: image.width,
-                height: image.height,
+            .map(|image| {
+                Ok(ImageFile {
+                    path: below(folder, &image.file_name)?,
+                    name: image.file_name,
+                    width: image.width,
+                    height: image.height,
+                })
             })
-            .collect(),
+            .collect::<Result<_, Error>>()?,
         categories: file.categories.into_iter().map(|category| category.name).collect(),
         ..DetectionSet::default()
     };

@@ -197,7 +197,8 @@ pub(super) fn place_of(names: &mut Vec<String>, name: &str) -> usize {
 
 /// The sides of an image that its format does not tell.
 pub(super) fn sides_of(path: &Path) -> Result<[usize; 2], Error> {
-    let (width, height) = image::image_dimensions(path)
+    let (width, height) = dozen_run::guarded(|| image::image_dimensions(path))
+        .unwrap_or_else(|panic| Err(image::ImageError::IoError(std::io::Error::other(panic))))
         .map_err(|error| Error::Request(format!("`{}` is no image: {error}", path.display())))?;
     Ok([width as usize, height as usize])
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use dozen_nn::Error;
 
 use super::set::{Annotation, DetectionSet, ImageFile, place_of, sides_of};
-use crate::files::write_file;
+use crate::files::{below, write_file};
 
 const COLUMNS: [&str; 6] = ["image", "xmin", "ymin", "xmax", "ymax", "class"];
 
@@ -29,7 +29,7 @@ pub(super) fn read(path: &Path, images: Option<&Path>) -> Result<DetectionSet, E
         let cell = |at: usize| record.get(places[at]).unwrap_or("").trim();
         let image = *known.entry(cell(0).to_owned()).or_insert(set.images.len());
         if image == set.images.len() {
-            let file = folder.join(cell(0));
+            let file = below(folder, cell(0))?;
             let [width, height] = sides_of(&file)?;
             set.images.push(ImageFile { name: cell(0).to_owned(), path: file, width, height });
         }

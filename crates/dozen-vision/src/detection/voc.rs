@@ -6,18 +6,18 @@ use dozen_nn::Error;
 use roxmltree::{Document, Node};
 
 use super::set::{Annotation, DetectionSet, ImageFile, place_of, sides_of};
-use crate::files::{sorted, text_of, write_file};
+use crate::files::{below, sorted, text_of, write_file};
 
 pub(super) fn read(folder: &Path, split: Option<&str>) -> Result<DetectionSet, Error> {
     let mut set = DetectionSet::default();
     for name in names(folder, split)? {
-        let path = folder.join("Annotations").join(format!("{name}.xml"));
+        let path = below(&folder.join("Annotations"), &format!("{name}.xml"))?;
         let text = text_of(&path)?;
         let broken = |problem: String| Error::Request(format!("`{}` {problem}", path.display()));
         let document = Document::parse(&text).map_err(|error| broken(format!("is no XML: {error}")))?;
         let root = document.root_element();
         let file = child(root, "filename").unwrap_or_else(|| format!("{name}.jpg"));
-        let image = folder.join("JPEGImages").join(&file);
+        let image = below(&folder.join("JPEGImages"), &file)?;
         let told = |side: &str| number(child_node(root, "size")?, side).filter(|side| *side > 0.0);
         let [width, height] = match (told("width"), told("height")) {
             (Some(width), Some(height)) => [width as usize, height as usize],

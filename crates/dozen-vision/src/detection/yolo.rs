@@ -5,7 +5,7 @@ use std::path::Path;
 use dozen_nn::Error;
 
 use super::set::{Annotation, DetectionSet, ImageFile, sides_of};
-use crate::files::{pictures_in, text_of, write_file};
+use crate::files::{below, pictures_in, text_of, write_file};
 
 pub(super) fn read(folder: &Path, split: Option<&str>) -> Result<DetectionSet, Error> {
     let mut set = DetectionSet { categories: categories(folder)?, ..DetectionSet::default() };
@@ -88,7 +88,7 @@ pub(super) fn write(set: &DetectionSet, folder: &Path) -> Result<(), Error> {
             let (x, y) = (left.midpoint(right) / width, top.midpoint(bottom) / height);
             format!("{category} {x} {y} {} {}\n", (right - left) / width, (bottom - top) / height)
         };
-        let file = folder.join("labels").join(Path::new(&image.name).with_extension("txt"));
+        let file = below(&folder.join("labels"), &image.name)?.with_extension("txt");
         write_file(&file, boxes.iter().map(line).collect::<String>().as_bytes())?;
     }
     write_file(&folder.join("classes.txt"), (set.categories.join("\n") + "\n").as_bytes())

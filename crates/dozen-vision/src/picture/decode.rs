@@ -1,12 +1,11 @@
 //! Decoding.
 
-use std::io::Cursor;
 use std::path::Path;
 
+use dozen_data::decode_picture;
 use dozen_nn::Error;
 use image::codecs::png::PngEncoder;
-use image::metadata::Orientation;
-use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageReader};
+use image::{ExtendedColorType, ImageEncoder};
 
 /// Eight bits of red, green and blue a pixel, line by line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,9 +17,6 @@ pub struct Picture {
     /// Red, green and blue of each pixel.
     pub pixels: Vec<u8>,
 }
-
-/// More pixels than this on a side no picture may have, however small its file.
-const LONGEST_SIDE: u32 = 1 << 15;
 
 impl Picture {
     /// Reads a file.
@@ -50,25 +46,10 @@ impl Picture {
     /// # Errors
     /// With what is wrong with the picture.
     pub fn decode_within(bytes: &[u8], pixels: usize) -> Result<Self, String> {
-        let failed = |error: &dyn std::fmt::Display| format!("does not decode: {error}");
-        let mut reader =
-            ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| failed(&e))?;
-        if reader.format().is_none() {
-            return Err("is no PNG, JPEG, BMP or WebP picture".into());
-        }
-        let mut limits = image::Limits::default();
-        (limits.max_image_width, limits.max_image_height) = (Some(LONGEST_SIDE), Some(LONGEST_SIDE));
-        reader.limits(limits);
-        let mut decoder = reader.into_decoder().map_err(|e| failed(&e))?;
-        let (width, height) = decoder.dimensions();
-        if u64::from(width) * u64::from(height) > pixels as u64 {
-            return Err(format!("has {width} x {height} pixels, and at most {pixels} may be"));
-        }
+        let (mut decoded, orientation) = decode_picture(bytes, pixels)?;
         // A camera says which side is up.
-        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        let mut decoded = DynamicImage::from_decoder(decoder).map_err(|e| failed(&e))?;
         decoded.apply_orientation(orientation);
-        let picture = decoded.to_rgb8();
+        let picture = decoded.into_rgb8();
         let (width, height) = (picture.width() as usize, picture.height() as usize);
         Ok(Self { width, height, pixels: picture.into_raw() })
     }

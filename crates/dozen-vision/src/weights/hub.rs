@@ -148,6 +148,7 @@ fn get(agent: &Agent, url: &str) -> Result<(String, Box<dyn Read>), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::net::TcpListener;
 
     use super::*;

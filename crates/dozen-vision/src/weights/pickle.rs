@@ -1,85 +1,142 @@
 //! The part of Python's pickle format that PyTorch's files are written in. Objects are taken apart, never made: a callable that is not known gives an opaque value.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+/// A value, by its place among those of its pickle. Values name each other, so that a file of a few bytes that nests or
+/// doubles them without end takes no memory and no stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Id(u32);
 
-/// What a pickle holds.
-#[derive(Clone, Debug)]
-pub(super) enum Value {
+#[derive(Debug)]
+enum Value {
     Int(i64),
     Text(String),
-    Tuple(Vec<Value>),
-    List(Rc<RefCell<Vec<Value>>>),
-    Dict(Rc<RefCell<Vec<(Value, Value)>>>),
+    Tuple(Vec<Id>),
+    List(Vec<Id>),
+    Dict(Vec<(Id, Id)>),
     /// A class or function by its module and name.
     Global(String, String),
     /// What the file keeps elsewhere: PyTorch's storages.
-    Persistent(Box<Value>),
-    /// What a callable was given.
-    Call(Rc<(Value, Value)>),
+    Persistent(Id),
+    /// A callable and what it was given.
+    Call(Id, Id),
     /// What does not matter here.
     Opaque,
 }
 
-impl Value {
-    pub(super) fn text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
+/// All values of a pickle, and which is the whole.
+#[derive(Debug)]
+pub(super) struct Pickle {
+    values: Vec<Value>,
+    pub(super) whole: Id,
+}
+
+impl Pickle {
+    fn value(&self, id: Id) -> &Value {
+        &self.values[id.0 as usize]
+    }
+
+    pub(super) fn text(&self, id: Id) -> Option<&str> {
+        match self.value(id) {
+            Value::Text(text) => Some(text),
             _ => None,
         }
     }
 
-    pub(super) fn integer(&self) -> Option<i64> {
-        match self {
-            Self::Int(value) => Some(*value),
+    pub(super) fn integer(&self, id: Id) -> Option<i64> {
+        match self.value(id) {
+            Value::Int(value) => Some(*value),
             _ => None,
         }
     }
 
-    pub(super) fn tuple(&self) -> Option<&[Self]> {
-        match self {
-            Self::Tuple(values) => Some(values),
+    pub(super) fn tuple(&self, id: Id) -> Option<&[Id]> {
+        match self.value(id) {
+            Value::Tuple(values) => Some(values),
             _ => None,
         }
     }
 
     /// The entries of a dictionary, ordered ones among them.
-    pub(super) fn entries(&self) -> Option<Vec<(Self, Self)>> {
-        match self {
-            Self::Dict(entries) => Some(entries.borrow().clone()),
+    pub(super) fn entries(&self, id: Id) -> Option<&[(Id, Id)]> {
+        match self.value(id) {
+            Value::Dict(entries) => Some(entries),
+            _ => None,
+        }
+    }
+
+    /// A class or function, by its module and name.
+    pub(super) fn global(&self, id: Id) -> Option<(&str, &str)> {
+        match self.value(id) {
+            Value::Global(module, name) => Some((module, name)),
+            _ => None,
+        }
+    }
+
+    /// A callable and its arguments.
+    pub(super) fn call(&self, id: Id) -> Option<(Id, Id)> {
+        match self.value(id) {
+            Value::Call(callable, arguments) => Some((*callable, *arguments)),
+            _ => None,
+        }
+    }
+
+    /// What says where the file keeps a value.
+    pub(super) fn persistent(&self, id: Id) -> Option<Id> {
+        match self.value(id) {
+            Value::Persistent(id) => Some(*id),
             _ => None,
         }
     }
 }
 
-/// Values on the stack and in the memo may not be more than this.
+/// More values than this no file of weights has.
 const MOST_VALUES: usize = 1 << 22;
 
-/// Reads a pickle.
-pub(super) fn read(bytes: &[u8]) -> Result<Value, String> {
-    let mut machine = Machine { bytes, at: 0, stack: Vec::new(), marks: Vec::new(), memo: Vec::new() };
+/// Reads a pickle as data: nothing in it is run.
+///
+/// # Errors
+/// When it is broken, or does what weights do not need.
+pub(super) fn read(bytes: &[u8]) -> Result<Pickle, String> {
+    let mut machine = Machine {
+        bytes,
+        at: 0,
+        values: vec![Value::Opaque],
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: Vec::new(),
+    };
     loop {
-        if machine.stack.len() > MOST_VALUES || machine.memo.len() > MOST_VALUES {
+        if machine.values.len() > MOST_VALUES || machine.stack.len() > MOST_VALUES {
             return Err("holds too many values".into());
         }
         let at = machine.at;
         let code = machine.byte()?;
         if code == b'.' {
-            return machine.pop();
+            let whole = machine.pop()?;
+            return Ok(Pickle { values: machine.values, whole });
         }
         machine.step(code).map_err(|problem| format!("{problem} (byte {at} of its pickle)"))?;
     }
 }
 
+/// The value that does not matter.
+const OPAQUE: Id = Id(0);
+
 struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
-    stack: Vec<Value>,
+    values: Vec<Value>,
+    stack: Vec<Id>,
     marks: Vec<usize>,
-    memo: Vec<Value>,
+    memo: Vec<Id>,
 }
 
 impl<'a> Machine<'a> {
+    /// Makes a value and puts it onto the stack.
+    fn push(&mut self, value: Value) {
+        self.stack.push(Id(self.values.len() as u32));
+        self.values.push(value);
+    }
+
     fn take(&mut self, count: usize) -> Result<&'a [u8], String> {
         let end = self.at.checked_add(count).filter(|end| *end <= self.bytes.len());
         let end = end.ok_or("ends too early")?;
@@ -109,20 +166,25 @@ impl<'a> Machine<'a> {
     fn text(&mut self, bytes: usize) -> Result<(), String> {
         let length = self.number(bytes)?;
         let taken = self.take(length)?;
-        self.stack.push(Value::Text(String::from_utf8_lossy(taken).into_owned()));
+        self.push(Value::Text(String::from_utf8_lossy(taken).into_owned()));
         Ok(())
     }
 
-    fn pop(&mut self) -> Result<Value, String> {
+    fn pop(&mut self) -> Result<Id, String> {
         self.stack.pop().ok_or_else(|| "takes a value that is not there".into())
     }
 
-    fn last(&self) -> Result<&Value, String> {
-        self.stack.last().ok_or_else(|| "takes a value that is not there".into())
+    fn last(&self) -> Result<Id, String> {
+        self.stack.last().copied().ok_or_else(|| "takes a value that is not there".into())
+    }
+
+    fn last_value(&mut self) -> Result<&mut Value, String> {
+        let last = self.last()?;
+        Ok(&mut self.values[last.0 as usize])
     }
 
     /// What lies above the last mark.
-    fn marked(&mut self) -> Result<Vec<Value>, String> {
+    fn marked(&mut self) -> Result<Vec<Id>, String> {
         let mark = self.marks.pop().filter(|mark| *mark <= self.stack.len()).ok_or("lacks a mark")?;
         Ok(self.stack.split_off(mark))
     }
@@ -132,14 +194,14 @@ impl<'a> Machine<'a> {
             return Err("remembers too many values".into());
         }
         if self.memo.len() <= place {
-            self.memo.resize(place + 1, Value::Opaque);
+            self.memo.resize(place + 1, OPAQUE);
         }
-        self.memo[place] = self.last()?.clone();
+        self.memo[place] = self.last()?;
         Ok(())
     }
 
     fn recall(&mut self, place: usize) -> Result<(), String> {
-        let value = self.memo.get(place).cloned().ok_or("recalls what it did not remember")?;
+        let value = self.memo.get(place).copied().ok_or("recalls what it did not remember")?;
         self.stack.push(value);
         Ok(())
     }
@@ -147,21 +209,20 @@ impl<'a> Machine<'a> {
     fn tuple(&mut self, count: usize) -> Result<(), String> {
         let from = self.stack.len().checked_sub(count).ok_or("takes values that are not there")?;
         let values = self.stack.split_off(from);
-        self.stack.push(Value::Tuple(values));
+        self.push(Value::Tuple(values));
         Ok(())
     }
 
-    fn append(&mut self, values: Vec<Value>) -> Result<(), String> {
-        if let Value::List(list) = self.last()? {
-            list.borrow_mut().extend(values);
+    fn append(&mut self, values: Vec<Id>) -> Result<(), String> {
+        if let Value::List(list) = self.last_value()? {
+            list.extend(values);
         }
         Ok(())
     }
 
-    fn set(&mut self, values: Vec<Value>) -> Result<(), String> {
-        if let Value::Dict(entries) = self.last()? {
-            let pairs = values.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone()));
-            entries.borrow_mut().extend(pairs);
+    fn set(&mut self, values: Vec<Id>) -> Result<(), String> {
+        if let Value::Dict(entries) = self.last_value()? {
+            entries.extend(values.as_chunks::<2>().0.iter().map(|[key, value]| (*key, *value)));
         }
         Ok(())
     }
@@ -169,16 +230,16 @@ impl<'a> Machine<'a> {
     /// The value of a call: ordered dictionaries are made, all others kept as what they are.
     fn call(&mut self) -> Result<(), String> {
         let (arguments, callable) = (self.pop()?, self.pop()?);
-        let value = match &callable {
+        let value = match &self.values[callable.0 as usize] {
             Value::Global(module, name)
                 if (module.as_str(), name.as_str()) == ("collections", "OrderedDict") =>
             {
-                Value::Dict(Rc::default())
+                Value::Dict(Vec::new())
             }
-            Value::Global(..) => Value::Call(Rc::new((callable, arguments))),
+            Value::Global(..) => Value::Call(callable, arguments),
             _ => Value::Opaque,
         };
-        self.stack.push(value);
+        self.push(value);
         Ok(())
     }
 
@@ -190,28 +251,28 @@ impl<'a> Machine<'a> {
             // A state that an object gets after it was made is dropped: tensors have none that matters.
             b'0' | b'b' => drop(self.pop()?),
             b'1' | 0x90 => drop(self.marked()?),
-            b'2' => self.stack.push(self.last()?.clone()),
+            b'2' => self.stack.push(self.last()?),
             // None, true, false and a set.
-            b'N' | 0x88 | 0x89 | 0x8f => self.stack.push(Value::Opaque),
+            b'N' | 0x88 | 0x89 | 0x8f => self.stack.push(OPAQUE),
             b'J' | b'K' | b'M' => self.integer(code)?,
             0x8a => self.long()?,
             b'G' => {
                 self.take(8)?;
-                self.stack.push(Value::Opaque);
+                self.stack.push(OPAQUE);
             }
             b'U' | b'C' | 0x8c => self.text(1)?,
             b'X' | b'T' | b'B' => self.text(4)?,
             0x8d => self.text(8)?,
-            b')' => self.stack.push(Value::Tuple(Vec::new())),
+            b')' => self.push(Value::Tuple(Vec::new())),
             0x85..=0x87 => self.tuple(usize::from(code - 0x84))?,
             b't' => {
                 let values = self.marked()?;
-                self.stack.push(Value::Tuple(values));
+                self.push(Value::Tuple(values));
             }
-            b']' => self.stack.push(Value::List(Rc::default())),
+            b']' => self.push(Value::List(Vec::new())),
             b'l' => {
                 let values = self.marked()?;
-                self.stack.push(Value::List(Rc::new(RefCell::new(values))));
+                self.push(Value::List(values));
             }
             b'a' => {
                 let value = self.pop()?;
@@ -221,7 +282,7 @@ impl<'a> Machine<'a> {
                 let values = self.marked()?;
                 self.append(values)?;
             }
-            b'}' => self.stack.push(Value::Dict(Rc::default())),
+            b'}' => self.push(Value::Dict(Vec::new())),
             b's' => {
                 let (value, key) = (self.pop()?, self.pop()?);
                 self.set(vec![key, value])?;
@@ -232,18 +293,21 @@ impl<'a> Machine<'a> {
             }
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
-                self.stack.push(Value::Global(module, name));
+                self.push(Value::Global(module, name));
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
-                let named = |value: &Value| value.text().map(str::to_owned);
-                let global = named(&module).zip(named(&name));
-                self.stack.push(global.map_or(Value::Opaque, |(module, name)| Value::Global(module, name)));
+                let named = |id: Id| match &self.values[id.0 as usize] {
+                    Value::Text(text) => Some(text.clone()),
+                    _ => None,
+                };
+                let global = named(module).zip(named(name));
+                self.push(global.map_or(Value::Opaque, |(module, name)| Value::Global(module, name)));
             }
             b'R' | 0x81 => self.call()?,
             b'Q' => {
                 let value = self.pop()?;
-                self.stack.push(Value::Persistent(Box::new(value)));
+                self.push(Value::Persistent(value));
             }
             b'q' => {
                 let place = self.number(1)?;
@@ -274,7 +338,7 @@ impl<'a> Machine<'a> {
             b'K' => self.number(1)? as i64,
             _ => self.number(2)? as i64,
         };
-        self.stack.push(Value::Int(value));
+        self.push(Value::Int(value));
         Ok(())
     }
 
@@ -290,7 +354,7 @@ impl<'a> Machine<'a> {
             }
             _ => Value::Opaque,
         };
-        self.stack.push(value);
+        self.push(value);
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use burn::tensor::{TensorData, bf16, f16};
 use zip::ZipArchive;
 
 use super::Tensors;
-use super::pickle::{self, Value};
+use super::pickle::{self, Id, Pickle};
 
 /// What a checkpoint keeps its weights under, the best first.
 const KEYS: [&str; 5] = ["state_dict_ema", "model_ema", "state_dict", "model", "weights"];
@@ -30,11 +30,13 @@ pub(super) fn read(path: &Path) -> Result<Tensors, String> {
     if order.is_ok_and(|order| order == b"big") {
         return Err("has its bytes in big-endian order".into());
     }
-    let value = pickle::read(&entry(&mut archive, &pickle, LARGEST_PICKLE)?)?;
-    let mut storages = Storages { archive, folder, largest: size, known: HashMap::new() };
+    let pickle = pickle::read(&entry(&mut archive, &pickle, LARGEST_PICKLE)?)?;
+    let room = size.saturating_mul(4).max(ROOM);
+    let mut storages =
+        Storages { archive, folder, pickle: &pickle, largest: size, room, known: HashMap::new() };
     let mut tensors = Tensors::new();
-    for (name, value) in state_dict(&value)? {
-        if let Some(tensor) = storages.tensor(&value)? {
+    for (name, value) in state_dict(&pickle)? {
+        if let Some(tensor) = storages.tensor(value)? {
             tensors.insert(name.strip_prefix("module.").unwrap_or(&name).to_owned(), tensor);
         }
     }
@@ -59,68 +61,91 @@ fn entry(archive: &mut ZipArchive<File>, name: &str, largest: u64) -> Result<Vec
 }
 
 /// The names and values of the weights: the whole, or what a checkpoint keeps them under.
-fn state_dict(value: &Value) -> Result<Vec<(String, Value)>, String> {
-    let entries = value
-        .entries()
+fn state_dict(pickle: &Pickle) -> Result<Vec<(String, Id)>, String> {
+    let entries = pickle
+        .entries(pickle.whole)
         .ok_or("holds no dictionary of tensors (a whole pickled module?); save its state_dict()")?;
-    let under =
-        KEYS.iter().find_map(|key| entries.iter().find(|(name, _)| name.text() == Some(*key))?.1.entries());
-    let named = |(name, value): (Value, Value)| Some((name.text()?.to_owned(), value));
-    Ok(under.unwrap_or(entries).into_iter().filter_map(named).collect())
+    let under = KEYS.iter().find_map(|key| {
+        let (_, value) = entries.iter().find(|(name, _)| pickle.text(*name) == Some(*key))?;
+        pickle.entries(*value)
+    });
+    let named = |(name, value): &(Id, Id)| Some((pickle.text(*name)?.to_owned(), *value));
+    Ok(under.unwrap_or(entries).iter().filter_map(named).collect())
 }
 
-struct Storages {
+/// Bytes of storages and tensors in all, for files whose four times are less.
+const ROOM: u64 = 1 << 29;
+
+struct Storages<'p> {
     archive: ZipArchive<File>,
     folder: String,
+    pickle: &'p Pickle,
     /// Bytes of the file, which no storage can have more of: PyTorch does not compress.
     largest: u64,
+    /// Bytes that storages and tensors may still take: many tensors may share a storage.
+    room: u64,
     known: HashMap<String, Vec<u8>>,
 }
 
-impl Storages {
+impl Storages<'_> {
     /// The tensor that a value stands for, if it is one.
-    fn tensor(&mut self, value: &Value) -> Result<Option<TensorData>, String> {
-        let Value::Call(call) = value else { return Ok(None) };
-        let (Value::Global(module, name), Some(arguments)) = (&call.0, call.1.tuple()) else {
+    fn tensor(&mut self, mut value: Id) -> Result<Option<TensorData>, String> {
+        let pickle = self.pickle;
+        let called = |value: Id| {
+            let (callable, arguments) = pickle.call(value)?;
+            Some((pickle.global(callable)?, pickle.tuple(arguments)?))
+        };
+        // A parameter is a tensor with a few words about it.
+        if let Some((("torch._utils", "_rebuild_parameter"), [tensor, ..])) = called(value) {
+            value = *tensor;
+        }
+        let Some((("torch._utils", "_rebuild_tensor_v2"), [storage, offset, shape, strides, ..])) =
+            called(value)
+        else {
             return Ok(None);
         };
-        match (module.as_str(), name.as_str(), arguments) {
-            ("torch._utils", "_rebuild_parameter", [tensor, ..]) => self.tensor(tensor),
-            (
-                "torch._utils",
-                "_rebuild_tensor_v2",
-                [Value::Persistent(storage), offset, shape, strides, ..],
-            ) => {
-                let sizes = |value: &Value| {
-                    let sizes = value.tuple()?.iter().map(|size| usize::try_from(size.integer()?).ok());
-                    sizes.collect::<Option<Vec<usize>>>()
-                };
-                let place = offset.integer().and_then(|offset| usize::try_from(offset).ok());
-                let (Some(offset), Some(shape), Some(strides)) = (place, sizes(shape), sizes(strides)) else {
-                    return Err("has a tensor without a shape".into());
-                };
-                self.gather(storage, offset, &shape, &strides).map(Some)
-            }
-            _ => Ok(None),
-        }
+        let Some(storage) = pickle.persistent(*storage) else { return Ok(None) };
+        let sizes = |value: Id| {
+            let sizes = pickle.tuple(value)?.iter().map(|size| usize::try_from(pickle.integer(*size)?).ok());
+            sizes.collect::<Option<Vec<usize>>>()
+        };
+        let place = pickle.integer(*offset).and_then(|offset| usize::try_from(offset).ok());
+        let (Some(offset), Some(shape), Some(strides)) = (place, sizes(*shape), sizes(*strides)) else {
+            return Err("has a tensor without a shape".into());
+        };
+        self.gather(storage, offset, &shape, &strides).map(Some)
+    }
+
+    /// Takes memory for so many bytes, if the file can be meant to need them.
+    fn take_room(&mut self, bytes: usize) -> Result<(), String> {
+        self.room =
+            self.room.checked_sub(bytes as u64).ok_or("asks for far more memory than its size explains")?;
+        Ok(())
     }
 
     fn gather(
         &mut self,
-        storage: &Value,
+        storage: Id,
         offset: usize,
         shape: &[usize],
         strides: &[usize],
     ) -> Result<TensorData, String> {
-        let Some([_, Value::Global(_, kind), key, ..]) = storage.tuple() else {
+        let pickle = self.pickle;
+        let Some([_, kind, key, ..]) = pickle.tuple(storage) else {
             return Err("has a tensor without a storage".into());
         };
-        let key = key.text().ok_or("has a storage without a name")?.to_owned();
+        let (_, kind) = pickle.global(*kind).ok_or("has a storage without a type")?;
+        let key = pickle.text(*key).ok_or("has a storage without a name")?.to_owned();
         if !self.known.contains_key(&key) {
             let name = format!("{}data/{key}", self.folder);
-            let bytes = entry(&mut self.archive, &name, self.largest)?;
+            let bytes = entry(&mut self.archive, &name, self.largest.min(self.room))?;
+            self.take_room(bytes.len())?;
             self.known.insert(key.clone(), bytes);
         }
+        if shape.len() > MOST_AXES {
+            return Err("has a tensor of an absurd shape".into());
+        }
+        self.take_room(shape.iter().fold(8_usize, |bytes, size| bytes.saturating_mul(*size)))?;
         let bytes = &self.known[&key];
         let places = places(offset, shape, strides).ok_or("has a tensor of an absurd shape")?;
         let lacking = || format!("has a tensor that reaches beyond its storage `{key}`");
@@ -139,7 +164,7 @@ impl Storages {
                 Ok(TensorData::new(values, shape.to_vec()))
             }};
         }
-        match kind.as_str() {
+        match kind {
             "FloatStorage" => read!(f32, |x: f32| x),
             "DoubleStorage" => read!(f64, |x: f64| x),
             "HalfStorage" => read!(f16, |x: f16| x.to_f32()),
@@ -150,6 +175,9 @@ impl Storages {
         }
     }
 }
+
+/// Axes that a tensor may have.
+const MOST_AXES: usize = 8;
 
 /// The places of a tensor's elements in its storage, the last axis fastest.
 fn places(offset: usize, shape: &[usize], strides: &[usize]) -> Option<impl Iterator<Item = usize> + use<>> {

@@ -1,11 +1,13 @@
 //! `dozen graph segment` and `smooth`.
 
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
+use dozen::data::{DataError, decode_picture, write_file};
 use dozen::graph::{Image, Neighbourhood, Segmentation, felzenszwalb, tree_filter};
-use image::{DynamicImage, RgbImage};
+use image::{DynamicImage, ImageFormat, RgbImage};
 use serde_json::json;
 
 use crate::args::Context;
@@ -106,10 +108,10 @@ pub(super) fn smooth(arguments: &SmoothArguments, context: &Context) -> Result<(
 
 /// Red, green and blue between 0 and 1.
 fn read(path: &Path) -> Result<Image, Failure> {
-    let unread =
-        |e: &dyn std::fmt::Display| Failure::request(format!("cannot read `{}`: {e}", path.display()));
-    let reader = image::ImageReader::open(path).map_err(|e| unread(&e))?;
-    let picture = reader.with_guessed_format().map_err(|e| unread(&e))?.decode().map_err(|e| unread(&e))?;
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|error| DataError::read(&name, error))?;
+    let decoded = decode_picture(&bytes, usize::MAX);
+    let (picture, _) = decoded.map_err(|problem| Failure::request(format!("`{name}` {problem}")))?;
     let picture: RgbImage = picture.into_rgb8();
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let values = picture.into_raw().into_iter().map(|level| f64::from(level) / 255.0).collect();
@@ -122,9 +124,12 @@ fn save(picture: &Image, path: &Path) -> Result<(), Failure> {
         picture.values().iter().map(|value| (value * 255.0).round().clamp(0.0, 255.0) as u8).collect();
     let buffer =
         RgbImage::from_raw(width as u32, height as u32, levels).expect("three levels for each pixel");
-    DynamicImage::ImageRgb8(buffer)
-        .save(path)
-        .map_err(|e| Failure::request(format!("cannot write `{}`: {e}", path.display())))
+    let unwritten =
+        |e: &dyn std::fmt::Display| Failure::request(format!("cannot write `{}`: {e}", path.display()));
+    let format = ImageFormat::from_path(path).map_err(|e| unwritten(&e))?;
+    let mut bytes = Cursor::new(Vec::new());
+    DynamicImage::ImageRgb8(buffer).write_to(&mut bytes, format).map_err(|e| unwritten(&e))?;
+    Ok(write_file(path, bytes.into_inner())?)
 }
 
 /// Each pixel in the mean colour of its segment.
