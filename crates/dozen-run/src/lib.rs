@@ -25,6 +25,7 @@ mod new_file;
 mod out;
 mod run_folder;
 mod say;
+mod stop;
 
 pub use checkpoints::Checkpoints;
 pub use error::{Error, is_of_request};
@@ -34,3 +35,4 @@ pub use lock::Lock;
 pub use new_file::{NewFile, write_file};
 pub use run_folder::{Existing, Resumed, RunFolder, read_json};
 pub use say::say;
+pub use stop::{Gone, Wanted, is_stop, stop_point};

@@ -330,7 +330,13 @@ impl RunFolder {
         if out.exists() {
             rename(out, &replaced)?;
         }
-        rename(partial, out)?;
+        if let Err(error) = rename(partial, out) {
+            // The older model is better than none.
+            if replaced.exists() {
+                rename(&replaced, out)?;
+            }
+            return Err(error);
+        }
         if let Some(above) = out.parent() {
             disk::sync_folder(above).map_err(|e| Error::io("write", above, e))?;
         }

@@ -1,24 +1,33 @@
-//! The HTTP side: addresses, limits, tokens, the page.
+//! The HTTP side: addresses, limits, answers, the page.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::body::{Body, Bytes};
+use axum::extract::{Extension, Path, Query, Request as HttpRequest, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::channel;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
 
+use crate::access::Access;
+use crate::body::{Room, Unfit};
+use crate::connection::{Connection, Stage, serve};
 use crate::metrics::Metrics;
 use crate::openapi::{Described, document};
-use crate::queue::Queue;
-use crate::{Refusal, Request, Served, Takes, Verb};
+use crate::queue::{Asked, Queue, Waiting};
+use crate::signals::Signals;
+use crate::{Refusal, Served, Takes, Verb};
 
 /// Why a server cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -52,11 +61,29 @@ pub struct Limits {
     pub time: Duration,
     /// Requests that wait for one model.
     pub queue: usize,
+    /// Values in a body of JSON: numbers, texts, arrays and objects.
+    pub cells: usize,
+    /// Bytes of all bodies that have arrived and are not answered.
+    pub memory: usize,
+    /// Connections that are open at once; the one that does nothing for the longest time gives way to a new one.
+    pub connections: usize,
+    /// For what was begun to end after the server is told to stop.
+    pub drain: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body: 16 << 20, rows: 10_000, pixels: 50_000_000, time: Duration::from_secs(30), queue: 64 }
+        Self {
+            body: 16 << 20,
+            rows: 10_000,
+            pixels: 100_000_000,
+            time: Duration::from_secs(30),
+            queue: 64,
+            cells: 1_000_000,
+            memory: 256 << 20,
+            connections: 512,
+            drain: Duration::from_secs(10),
+        }
     }
 }
 
@@ -69,7 +96,8 @@ pub struct Server {
 struct Shared {
     models: Vec<Entry>,
     limits: Limits,
-    token: Option<String>,
+    room: Room,
+    access: Access,
     metrics: Metrics,
 }
 
@@ -82,10 +110,11 @@ struct Entry {
 }
 
 impl Server {
-    /// Starts a thread for each model. With a token, `/v1` and `/metrics` want it as `Authorization: Bearer TOKEN`.
+    /// Starts a thread for each model, and a pool of as many threads as the present one has. With a token, every address but
+    /// `/health` wants it as `Authorization: Bearer TOKEN`, or as the password that a browser asks for.
     ///
     /// # Errors
-    /// When names repeat, or are no part of an address.
+    /// When names repeat or cannot stand in an address, or the system has no more threads.
     pub fn new(
         models: Vec<(String, Box<dyn Served>)>,
         limits: Limits,
@@ -105,70 +134,123 @@ impl Server {
                 )));
             }
             let (family, verbs, about) = (model.family(), model.verbs(), model.about());
-            let (queue, thread) = Queue::start(model, limits.queue.max(1));
+            let (queue, thread) = Queue::start(model, limits)?;
             entries.push(Entry { name, family, verbs, about, queue });
             threads.push(thread);
         }
-        let shared = Shared { models: entries, limits, token, metrics: Metrics::default() };
+        let room = Room::new(limits.memory);
+        let access = Access { token, loopback: false };
+        let shared = Shared { models: entries, limits, room, access, metrics: Metrics::default() };
         Ok(Self { shared: Arc::new(shared), threads })
     }
 
-    /// Serves until it is told to stop (Ctrl-C, SIGTERM): then what was begun is answered first. `ready` gets the address, with the port that was chosen for port 0.
+    /// Takes the address, and from now on notes SIGTERM and Ctrl-C.
     ///
     /// # Errors
     /// When the address cannot be had.
-    pub fn run(self, address: SocketAddr, ready: impl FnOnce(SocketAddr)) -> Result<(), Error> {
+    pub fn listen(self, address: SocketAddr) -> Result<Listening, Error> {
+        let Self { mut shared, threads } = self;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let app = router(Arc::clone(&self.shared));
-        runtime.block_on(async move {
-            let failed = |source| Error::Listen { address, source };
-            let listener = TcpListener::bind(address).await.map_err(failed)?;
-            ready(listener.local_addr().map_err(failed)?);
-            axum::serve(listener, app).with_graceful_shutdown(stopped()).await.map_err(Error::Run)
-        })?;
-        drop(runtime);
-        let Self { shared, threads } = self;
-        drop(shared);
-        for thread in threads {
-            let _ = thread.join();
+        let failed = |source| Error::Listen { address, source };
+        let (listener, signals) = runtime
+            .block_on(async { Ok((TcpListener::bind(address).await?, Signals::install()?)) })
+            .map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        if let Some(shared) = Arc::get_mut(&mut shared) {
+            shared.access.loopback = address.ip().is_loopback();
         }
-        Ok(())
+        Ok(Listening { shared, threads, runtime, listener, signals, address })
     }
 }
 
-/// Until somebody wants the server to stop.
-async fn stopped() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminated.recv() => {}
+/// A server that has its address.
+pub struct Listening {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+    runtime: tokio::runtime::Runtime,
+    listener: TcpListener,
+    signals: Signals,
+    address: SocketAddr,
+}
+
+impl Listening {
+    /// Where it listens, with the port that was chosen for port 0.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until it is told to stop by SIGTERM or Ctrl-C. What was begun is answered within [`Limits::drain`]; a second
+    /// signal ends the process at once.
+    pub fn run(self) {
+        let Self { shared, threads, runtime, listener, signals, .. } = self;
+        let limits = shared.limits;
+        let app = router(shared);
+        runtime.block_on(serve(listener, app, limits.connections, limits.drain, signals.first()));
+        // What still computes for nobody stops at its next look, or ends with the process.
+        runtime.shutdown_timeout(Duration::from_millis(200));
+        let ended = Instant::now();
+        for thread in threads {
+            while !thread.is_finished() && ended.elapsed() < LAST_LOOK {
+                std::thread::sleep(Duration::from_millis(5));
             }
-            return;
         }
     }
-    let _ = tokio::signal::ctrl_c().await;
 }
+
+/// Time for models to end after the last connection has.
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
 fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
+    let known = Router::new()
         .route("/", get(|| async { page(include_str!("page/index.html"), "text/html") }))
         .route("/page.js", get(|| async { page(include_str!("page/page.js"), "text/javascript") }))
         .route("/page.css", get(|| async { page(include_str!("page/page.css"), "text/css") }))
-        .route("/health", get(|| async { json_response(StatusCode::OK, &json!({ "status": "ok" })) }))
         .route("/openapi.json", get(openapi))
         .route("/metrics", get(metrics))
         .route("/v1/models", get(models))
         .route("/v1/models/{name}/{verb}", post(ask))
+        .method_not_allowed_fallback(|| async {
+            refusal(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this address is asked in another way; /openapi.json says how",
+            )
+        })
         .fallback(|| async {
             refusal(
                 StatusCode::NOT_FOUND,
                 "there is nothing at this address; /openapi.json lists what there is",
             )
         })
-        .with_state(shared)
+        .layer(from_fn_with_state(Arc::clone(&shared), admitted))
+        .with_state(shared);
+    Router::new()
+        .route("/health", get(|| async { json_response(StatusCode::OK, &json!({ "status": "ok" })) }))
+        .merge(known)
+        .layer(CompressionLayer::new())
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(SetRequestIdLayer::x_request_id(Numbered::default()))
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            refusal(StatusCode::INTERNAL_SERVER_ERROR, "the server failed at this request")
+        }))
+}
+
+/// Numbers requests that come without an `X-Request-Id` of their own.
+#[derive(Clone, Default)]
+struct Numbered(Arc<AtomicU64>);
+
+impl MakeRequestId for Numbered {
+    fn make_request_id<B>(&mut self, _: &axum::http::Request<B>) -> Option<RequestId> {
+        let number = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+        HeaderValue::from_str(&number.to_string()).ok().map(RequestId::new)
+    }
+}
+
+/// Lets in those that may ask.
+async fn admitted(State(shared): State<Arc<Shared>>, request: HttpRequest, next: Next) -> Response {
+    match shared.access.check(request.headers(), request.uri()) {
+        Ok(()) => next.run(request).await,
+        Err((status, sentence)) => refusal(status, sentence),
+    }
 }
 
 fn page(text: &'static str, kind: &str) -> Response {
@@ -190,22 +272,17 @@ fn json_response(status: StatusCode, value: &Value) -> Response {
 
 fn refusal(status: StatusCode, sentence: &str) -> Response {
     let mut response = json_response(status, &json!({ "error": sentence }));
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+    let told = match status {
+        StatusCode::TOO_MANY_REQUESTS => Some((header::RETRY_AFTER, "1")),
+        StatusCode::UNAUTHORIZED => {
+            Some((header::WWW_AUTHENTICATE, "Basic realm=\"dozen\", charset=\"UTF-8\""))
+        }
+        _ => None,
+    };
+    if let Some((name, value)) = told {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
-}
-
-impl Shared {
-    /// Whether the request has the token, where one is wanted.
-    fn admits(&self, headers: &HeaderMap) -> bool {
-        let Some(token) = &self.token else { return true };
-        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or("");
-        // Every byte is compared, so that the time does not tell how many were right.
-        let differ = given.bytes().zip(token.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b));
-        given.len() == token.len() && differ == 0
-    }
 }
 
 async fn openapi(State(shared): State<Arc<Shared>>) -> Response {
@@ -214,26 +291,14 @@ async fn openapi(State(shared): State<Arc<Shared>>) -> Response {
         family: entry.family,
         verbs: &entry.verbs,
     });
-    json_response(StatusCode::OK, &document(models, env!("CARGO_PKG_VERSION")))
+    json_response(StatusCode::OK, &document(models, &shared.limits, env!("CARGO_PKG_VERSION")))
 }
 
-async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    if !shared.admits(&headers) {
-        return refusal(
-            StatusCode::UNAUTHORIZED,
-            "this address wants the token as `Authorization: Bearer TOKEN`",
-        );
-    }
+async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], shared.metrics.text()).into_response()
 }
 
-async fn models(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    if !shared.admits(&headers) {
-        return refusal(
-            StatusCode::UNAUTHORIZED,
-            "this address wants the token as `Authorization: Bearer TOKEN`",
-        );
-    }
+async fn models(State(shared): State<Arc<Shared>>) -> Response {
     let verb = |verb: &Verb| {
         let (kind, example) = match &verb.takes {
             Takes::Json(example) => ("json", example),
@@ -254,13 +319,14 @@ async fn models(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Respon
 
 async fn ask(
     State(shared): State<Arc<Shared>>,
+    Extension(connection): Extension<Arc<Connection>>,
+    Extension(id): Extension<RequestId>,
     Path((name, verb)): Path<(String, String)>,
     Query(query): Query<Vec<(String, String)>>,
-    headers: HeaderMap,
     body: Body,
 ) -> Response {
     let started = Instant::now();
-    let response = answered(&shared, &name, &verb, query, &headers, body).await;
+    let response = answered(&shared, &connection, &name, &verb, query, body).await;
     let (status, took) = (response.status().as_u16(), started.elapsed());
     // Names that are not there would let anybody fill the memory.
     let known = shared
@@ -269,38 +335,26 @@ async fn ask(
         .any(|entry| entry.name == name && entry.verbs.iter().any(|own| own.name == verb));
     let (name, verb) = if known { (name.as_str(), verb.as_str()) } else { ("", "") };
     shared.metrics.record(name, verb, status, took);
-    log(name, verb, status, took);
+    let id = id.header_value().to_str().unwrap_or_default();
+    tracing::info!(
+        request = id,
+        model = name,
+        verb,
+        status,
+        milliseconds = took.as_secs_f64() * 1e3,
+        "answered"
+    );
     response
-}
-
-/// A line of JSON on standard error.
-#[expect(clippy::print_stderr, reason = "this is the log")]
-fn log(model: &str, verb: &str, status: u16, took: Duration) {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let line = json!({
-        "time": now.as_secs_f64(),
-        "model": model,
-        "verb": verb,
-        "status": status,
-        "milliseconds": took.as_secs_f64() * 1e3,
-    });
-    eprintln!("{line}");
 }
 
 async fn answered(
     shared: &Shared,
+    connection: &Arc<Connection>,
     name: &str,
     verb: &str,
     query: Vec<(String, String)>,
-    headers: &HeaderMap,
     body: Body,
 ) -> Response {
-    if !shared.admits(headers) {
-        return refusal(
-            StatusCode::UNAUTHORIZED,
-            "this address wants the token as `Authorization: Bearer TOKEN`",
-        );
-    }
     let Some(entry) = shared.models.iter().find(|entry| entry.name == name) else {
         let names: Vec<&str> = shared.models.iter().map(|entry| entry.name.as_str()).collect();
         return refusal(
@@ -308,7 +362,7 @@ async fn answered(
             &format!("no model is named so; there are {}", names.join(", ")),
         );
     };
-    let Some(own) = entry.verbs.iter().find(|own| own.name == verb) else {
+    let Some(place) = entry.verbs.iter().position(|own| own.name == verb) else {
         let verbs: Vec<&str> = entry.verbs.iter().map(|own| own.name).collect();
         return refusal(
             StatusCode::NOT_FOUND,
@@ -316,54 +370,68 @@ async fn answered(
         );
     };
     let limits = shared.limits;
-    let bytes = match tokio::time::timeout(limits.time, to_bytes(body, limits.body)).await {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(_)) => {
+    let full = |sentence: &str| refusal(StatusCode::TOO_MANY_REQUESTS, sentence);
+    connection.enter(Stage::Receiving);
+    let read = tokio::time::timeout(limits.time, shared.room.read(body, limits.body)).await;
+    // Until the answer is on its way.
+    let _answering = Answering::begin(connection);
+    let body = match read {
+        Ok(Ok(body)) => body,
+        Ok(Err(Unfit::TooLarge)) => {
             return refusal(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 &format!("the body broke off, or has more than {} bytes", limits.body),
             );
         }
+        Ok(Err(Unfit::NoRoom)) => return full("the server holds too many bodies already; try again"),
         Err(_) => return refusal(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive"),
     };
-    let stream = own.streams && query.iter().any(|(name, value)| name == "stream" && value == "true");
-    let mut request = match request(own, query, &bytes, limits) {
-        Ok(request) => request,
-        Err(sentence) => return refusal(StatusCode::BAD_REQUEST, &sentence),
+    let stream =
+        entry.verbs[place].streams && query.iter().any(|(name, value)| name == "stream" && value == "true");
+    let (sender, mut pieces) = channel::<String>(64);
+    let asked = Asked { verb: place, query, body, pieces: stream.then_some(sender) };
+    let Some(mut waiting) = entry.queue.ask(asked) else {
+        return full("too many requests wait for this model; try again");
     };
-    let full = || refusal(StatusCode::TOO_MANY_REQUESTS, "too many requests wait for this model; try again");
+    let late = || refusal(StatusCode::GATEWAY_TIMEOUT, "the answer took too long");
     if stream {
-        let (sender, mut pieces) = channel::<String>(64);
-        request.pieces = Some(sender);
-        let Some(answer) = entry.queue.ask(verb, request) else { return full() };
         // A first piece, or what is wrong with the request.
-        let Ok(first) = tokio::time::timeout(limits.time, pieces.recv()).await else {
-            return refusal(StatusCode::GATEWAY_TIMEOUT, "the answer took too long");
-        };
-        let Some(first) = first else { return told(answer.await.ok()) };
-        let rest = async_stream(first, pieces, answer);
+        let Ok(first) = tokio::time::timeout(limits.time, pieces.recv()).await else { return late() };
+        let Some(first) = first else { return told(waiting.answer().await) };
+        let rest = piece_by_piece(first, pieces, waiting);
         return ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], rest).into_response();
     }
-    let Some(answer) = entry.queue.ask(verb, request) else { return full() };
-    match tokio::time::timeout(limits.time, answer).await {
-        Ok(answer) => told(answer.ok()),
-        Err(_) => refusal(StatusCode::GATEWAY_TIMEOUT, "the answer took too long"),
+    match tokio::time::timeout(limits.time, waiting.answer()).await {
+        Ok(answer) => told(answer),
+        Err(_) => late(),
+    }
+}
+
+/// A request that is answered; then its connection waits for the next.
+struct Answering(Arc<Connection>);
+
+impl Answering {
+    fn begin(connection: &Arc<Connection>) -> Self {
+        connection.enter(Stage::Answering);
+        Self(Arc::clone(connection))
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.enter(Stage::Waiting);
     }
 }
 
 /// The pieces as they come. The answer is held until the last, for a model leaves requests that nobody waits for.
-fn async_stream(
-    first: String,
-    pieces: tokio::sync::mpsc::Receiver<String>,
-    answer: tokio::sync::oneshot::Receiver<Result<Value, Refusal>>,
-) -> Body {
-    let state = (Some(first), pieces, answer);
-    Body::from_stream(futures_util::stream::unfold(state, |(first, mut pieces, answer)| async move {
+fn piece_by_piece(first: String, pieces: tokio::sync::mpsc::Receiver<String>, waiting: Waiting) -> Body {
+    let state = (Some(first), pieces, waiting);
+    Body::from_stream(futures_util::stream::unfold(state, |(first, mut pieces, waiting)| async move {
         let piece = match first {
             Some(first) => first,
             None => pieces.recv().await?,
         };
-        Some((Ok::<_, std::convert::Infallible>(Bytes::from(piece)), (None, pieces, answer)))
+        Some((Ok::<_, std::convert::Infallible>(Bytes::from(piece)), (None, pieces, waiting)))
     }))
 }
 
@@ -374,49 +442,4 @@ fn told(answer: Option<Result<Value, Refusal>>) -> Response {
         Some(Err(Refusal::Failed(sentence))) => refusal(StatusCode::INTERNAL_SERVER_ERROR, &sentence),
         None => refusal(StatusCode::INTERNAL_SERVER_ERROR, "the model gave no answer"),
     }
-}
-
-/// More levels than this no JSON needs.
-const DEEPEST: usize = 32;
-
-fn request(
-    verb: &Verb,
-    query: Vec<(String, String)>,
-    bytes: &Bytes,
-    limits: Limits,
-) -> Result<Request, String> {
-    let options =
-        Value::Object(query.into_iter().map(|(name, value)| (name, value.into())).collect::<Map<_, _>>());
-    let (values, bytes) = match verb.takes {
-        Takes::Picture(_) if bytes.is_empty() => {
-            return Err("the body is empty: it is to be the bytes of a picture".into());
-        }
-        Takes::Picture(_) => (options, bytes.to_vec()),
-        Takes::Json(_) => {
-            if depth(bytes) > DEEPEST {
-                return Err(format!("the body is nested more than {DEEPEST} deep"));
-            }
-            let value: Value =
-                serde_json::from_slice(bytes).map_err(|error| format!("the body is no JSON: {error}"))?;
-            if !value.is_object() {
-                return Err("the body is to be a JSON object".into());
-            }
-            (value, Vec::new())
-        }
-    };
-    Ok(Request { values, bytes, pieces: None, most_rows: limits.rows, most_pixels: limits.pixels })
-}
-
-/// How deep brackets are nested, those in strings counted as well: more than there is, never less.
-fn depth(bytes: &[u8]) -> usize {
-    let (mut now, mut most) = (0_usize, 0);
-    for byte in bytes {
-        match byte {
-            b'[' | b'{' => now += 1,
-            b']' | b'}' => now = now.saturating_sub(1),
-            _ => {}
-        }
-        most = most.max(now);
-    }
-    most
 }

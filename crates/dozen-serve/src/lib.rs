@@ -16,21 +16,27 @@
 //!     fn verbs(&self) -> Vec<Verb> {
 //!         vec![Verb::new("double", "Twice a number", Takes::Json(json!({ "x": 1.5 })))]
 //!     }
-//!     fn answer(&mut self, _verb: &str, requests: Vec<Request>) -> Vec<Result<Value, Refusal>> {
+//!     fn answer(&mut self, _verb: &str, requests: &[Request]) -> Vec<Result<Value, Refusal>> {
 //!         requests.iter().map(|request| Ok(json!({ "y": 2.0 * request.number("x")? }))).collect()
 //!     }
 //! }
 //!
 //! let server = Server::new(vec![("twice".into(), Box::new(Doubling))], Limits::default(), None)?;
-//! server.run("127.0.0.1:8080".parse().unwrap(), |address| println!("http://{address}"))?;
+//! let listening = server.listen("127.0.0.1:8080".parse().unwrap())?;
+//! println!("http://{}", listening.address());
+//! listening.run();
 //! # Ok::<(), dozen_serve::Error>(())
 //! ```
 
+mod access;
+mod body;
+mod connection;
 mod http;
 mod metrics;
 mod openapi;
 mod queue;
 mod served;
+mod signals;
 
-pub use http::{Error, Limits, Server};
-pub use served::{Refusal, Request, Served, Takes, Verb};
+pub use http::{Error, Limits, Listening, Server};
+pub use served::{Bound, Refusal, Request, Served, Takes, Verb};

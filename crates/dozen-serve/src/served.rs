@@ -1,7 +1,12 @@
 //! What a model that is served can do.
 
 use serde_json::Value;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
+
+/// A model waits so long for somebody to take the next piece of an answer.
+const SLOWEST_READER: Duration = Duration::from_secs(2);
 
 /// A model with verbs.
 pub trait Served: Send {
@@ -16,8 +21,10 @@ pub trait Served: Send {
         Value::Null
     }
 
-    /// The answers to requests of one of its verbs, each in its place. Requests that waited together come together.
-    fn answer(&mut self, verb: &str, requests: Vec<Request>) -> Vec<Result<Value, Refusal>>;
+    /// The answers to requests of one of its verbs, each in its place. Requests that waited together come together; if this
+    /// panics, they come again one by one. It runs on threads of the model's own; long loops call
+    /// [`dozen_run::stop_point`], which ends work that nobody waits for any more.
+    fn answer(&mut self, verb: &str, requests: &[Request]) -> Vec<Result<Value, Refusal>>;
 }
 
 /// Something that can be asked.
@@ -31,6 +38,25 @@ pub struct Verb {
     pub takes: Takes,
     /// Whether it can answer piece by piece, with `?stream=true`.
     pub streams: bool,
+    /// Values that must be given.
+    pub needs: Vec<&'static str>,
+    /// What values may be, by their names.
+    pub bounds: Vec<(&'static str, Bound)>,
+}
+
+/// What a value of a request may be, for the description of the server.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bound {
+    /// A whole number from one to another.
+    Whole([u64; 2]),
+    /// A number from one to another.
+    Number([f64; 2]),
+    /// A whole number from one to the limit of rows.
+    Count,
+    /// An array of one to so many, or to the limit of rows if that is less.
+    Rows(usize),
+    /// Numbers from zero up, as ids are.
+    Ids,
 }
 
 /// What a verb takes.
@@ -45,7 +71,20 @@ pub enum Takes {
 impl Verb {
     /// One that answers at once.
     pub fn new(name: &'static str, summary: &'static str, takes: Takes) -> Self {
-        Self { name, summary, takes, streams: false }
+        Self { name, summary, takes, streams: false, needs: Vec::new(), bounds: Vec::new() }
+    }
+
+    /// The same with values that must be given.
+    #[must_use]
+    pub fn needing(self, needs: &[&'static str]) -> Self {
+        Self { needs: needs.to_vec(), ..self }
+    }
+
+    /// The same with what a value may be.
+    #[must_use]
+    pub fn bounded(mut self, name: &'static str, bound: Bound) -> Self {
+        self.bounds.push((name, bound));
+        self
     }
 
     /// One that can answer piece by piece, too.
@@ -86,6 +125,22 @@ impl Refusal {
 }
 
 impl Request {
+    /// Hands on a piece of the answer, where it is wanted piece by piece; whether anybody still takes it.
+    pub fn piece(&self, text: String) -> bool {
+        let Some(pieces) = &self.pieces else { return true };
+        let begun = Instant::now();
+        let mut text = text;
+        loop {
+            match pieces.try_send(text) {
+                Ok(()) => return true,
+                Err(TrySendError::Full(back)) if begun.elapsed() < SLOWEST_READER => text = back,
+                Err(_) => return false,
+            }
+            // Others wait for the model, too.
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// A value by its name; `None` where it is not given.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.values.get(name).filter(|value| !value.is_null())

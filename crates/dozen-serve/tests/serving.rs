@@ -18,9 +18,7 @@ impl Doubling {
             "size" => Ok(json!({ "size": request.bytes.len() * request.count_or("times", 1, [1, 9])? })),
             "count" => {
                 for number in 0..request.count_or("x", 3, [0, 1000])? {
-                    if let Some(pieces) = &request.pieces
-                        && pieces.blocking_send(format!("{number} ")).is_err()
-                    {
+                    if !request.piece(format!("{number} ")) {
                         break;
                     }
                 }
@@ -53,7 +51,7 @@ impl Served for Doubling {
         ]
     }
 
-    fn answer(&mut self, verb: &str, requests: Vec<Request>) -> Vec<Result<Value, Refusal>> {
+    fn answer(&mut self, verb: &str, requests: &[Request]) -> Vec<Result<Value, Refusal>> {
         self.0.fetch_max(requests.len(), Ordering::SeqCst);
         requests.iter().map(|request| Self::told(verb, request)).collect()
     }
@@ -66,8 +64,11 @@ fn served(limits: Limits, token: Option<&str>) -> (String, Arc<AtomicUsize>) {
     let models: Vec<(String, Box<dyn Served>)> = vec![("twice".into(), model)];
     let server = Server::new(models, limits, token.map(str::to_owned)).unwrap();
     let (sender, receiver) = channel();
-    let ready = move |address| sender.send(address).unwrap();
-    spawn(move || server.run("127.0.0.1:0".parse().unwrap(), ready).unwrap());
+    spawn(move || {
+        let listening = server.listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        sender.send(listening.address()).unwrap();
+        listening.run();
+    });
     (format!("http://{}", receiver.recv().unwrap()), together)
 }
 

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use dozen::data::{MOST_PIXELS, set_most_pixels};
 use dozen::nn::{Progress, RunFolder, choose_device};
 
 use crate::commands::{
@@ -98,6 +99,9 @@ struct Global {
     /// Print one JSON object on standard output, and nothing else there
     #[arg(long, global = true)]
     json: bool,
+    /// The most pixels of a picture; larger ones are refused before they are decoded
+    #[arg(long, global = true, alias = "pixel-limit", default_value_t = MOST_PIXELS, value_name = "N")]
+    max_pixels: usize,
     /// No progress and no messages
     #[arg(long, global = true)]
     quiet: bool,
@@ -150,6 +154,10 @@ impl Context {
         self.global.json
     }
 
+    pub(crate) fn quiet(&self) -> bool {
+        self.global.quiet
+    }
+
     pub(crate) fn progress(&self) -> Progress {
         Progress::new(self.global.quiet)
     }
@@ -174,12 +182,14 @@ impl Context {
     /// These settings with the arguments, seed and device of the run that goes on.
     pub(crate) fn resuming(&self, original: &Self, run: RunFolder) -> Self {
         let mut global = original.global.clone();
-        (global.json, global.quiet, global.threads) =
-            (self.global.json, self.global.quiet, self.global.threads);
+        (global.json, global.quiet) = (self.global.json, self.global.quiet);
+        global.threads = self.global.threads.or(global.threads);
         Self { global, arguments: original.arguments.clone(), resumed: Some(run) }
     }
 
-    pub(crate) fn set_threads(&self) -> Result<(), Failure> {
+    /// Sets what holds for the whole process: threads, and how large pictures may be.
+    pub(crate) fn set_limits(&self) -> Result<(), Failure> {
+        set_most_pixels(self.global.max_pixels);
         let Some(threads) = self.global.threads else { return Ok(()) };
         if threads == 0 {
             return Err(Failure::request("--threads must be at least 1"));

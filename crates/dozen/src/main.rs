@@ -68,10 +68,14 @@ fn say_fault(panic: &PanicHookInfo) {
 }
 
 fn run(invocation: Invocation) -> Result<(), Failure> {
-    invocation.context.set_threads()?;
     let Resumption::Run(Invocation { command, context, .. }) = resume::resume(invocation)? else {
         return Ok(());
     };
+    context.set_limits()?;
+    if let Command::Serve(arguments) = command {
+        // Models have pools of their own; a thread of this one would wait in vain where it is the only one.
+        return commands::serve::run(&arguments, &context);
+    }
     // On a thread of the pool: a kernel then starts without waking another thread and waiting for it.
     rayon::scope(|_| dispatch(command, &context))
 }

@@ -126,7 +126,7 @@ fn enter(directory: &Path, context: &Context) {
 }
 
 /// What may differ when a run is resumed.
-const FREE: [&str; 6] = ["resume", "json", "quiet", "threads", "config", "overwrite"];
+const FREE: [&str; 7] = ["resume", "json", "quiet", "threads", "max_pixels", "config", "overwrite"];
 
 /// A run goes on with its own flags: what is given beside `--resume` must be what it was begun with.
 fn agree(given: &ArgMatches, original: &ArgMatches) -> Result<(), Failure> {

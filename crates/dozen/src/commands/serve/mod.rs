@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use dozen::data::most_pixels;
 use dozen::nn::ModelFolder;
 use dozen::text::Tokenizer;
 use dozen_serve::{Limits, Refusal, Served, Server};
 use serde_json::json;
 
-use super::word2vec;
+use super::{tokenizer, word2vec};
 use crate::args::Context;
 use crate::output::{Failure, Results};
 
@@ -40,15 +41,27 @@ pub(crate) struct Arguments {
     /// The most rows that are asked for or given
     #[arg(long, default_value_t = 10_000, value_name = "N")]
     row_limit: usize,
-    /// The most pixels of a picture
-    #[arg(long, default_value_t = 50_000_000, value_name = "N")]
-    pixel_limit: usize,
     /// The most seconds until an answer
     #[arg(long, default_value_t = 30.0, value_name = "S")]
     time_limit: f64,
     /// The most requests that wait for one model; others are told to try again
     #[arg(long, default_value_t = 64, value_name = "N")]
     queue: usize,
+    /// The most connections at once; the one that does nothing for the longest time gives way to a new one
+    #[arg(long, default_value_t = 512, value_name = "N")]
+    connections: usize,
+    /// How long what was begun may take to end after SIGTERM or Ctrl-C; a second one ends it at once
+    #[arg(long, default_value = "10s", value_name = "S", value_parser = seconds)]
+    drain: f64,
+}
+
+/// A number of seconds, as `10`, `10s` or `0.5s`.
+fn seconds(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('s').unwrap_or(text).parse::<f64>();
+    number
+        .ok()
+        .filter(|number| (0.0..=1e6).contains(number))
+        .ok_or_else(|| "a number of seconds is needed, as 10s".into())
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
@@ -71,22 +84,32 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     let limits = Limits {
         body: arguments.body_limit,
         rows: arguments.row_limit,
-        pixels: arguments.pixel_limit,
+        pixels: most_pixels(),
         time: Duration::from_secs_f64(arguments.time_limit),
         queue: arguments.queue,
+        connections: arguments.connections,
+        drain: Duration::from_secs_f64(arguments.drain),
+        ..Limits::default()
     };
     let failed = |error: dozen_serve::Error| match error {
         dozen_serve::Error::Name(sentence) => Failure::request(sentence),
         other => Failure::Run(other.to_string()),
     };
     let names: Vec<String> = models.iter().map(|(name, _)| name.clone()).collect();
+    // What is logged goes to standard error by way of a thread of its own: where that is full or unread, lines are lost
+    // and requests are answered all the same.
+    let (log, _writer) = tracing_appender::non_blocking(std::io::stderr());
+    if !context.quiet() {
+        tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_writer(log).init();
+    }
     let server = Server::new(models, limits, token).map_err(failed)?;
-    let ready = |address: SocketAddr| {
-        let _ = Results::new(json!({ "address": format!("http://{address}"), "models": names }))
-            .line(format!("serving {} at http://{address}", names.join(", ")))
-            .print(context.json());
-    };
-    server.run(SocketAddr::new(arguments.host, arguments.port), ready).map_err(failed)
+    let listening = server.listen(SocketAddr::new(arguments.host, arguments.port)).map_err(failed)?;
+    let address = listening.address();
+    Results::new(json!({ "address": format!("http://{address}"), "models": names }))
+        .line(format!("serving {} at http://{address}", names.join(", ")))
+        .print(context.json())?;
+    listening.run();
+    Ok(())
 }
 
 /// A model's name and path.
@@ -113,7 +136,7 @@ fn first_line(file: &Path) -> Result<String, Failure> {
 
 fn open(path: &Path, context: &Context) -> Result<Box<dyn Served>, Failure> {
     let device = context.device()?;
-    if !path.join("config.json").is_file() || path.join("tokenizer.json").is_file() {
+    if !is_model_folder(path) {
         // A tokenizer, or else word vectors.
         return match Tokenizer::open(path, None) {
             Ok(tokenizer) => Ok(Box::new(texts::Tokens(tokenizer))),
@@ -140,6 +163,15 @@ fn open(path: &Path, context: &Context) -> Result<Box<dyn Served>, Failure> {
                 path.display()
             )));
         }
+    })
+}
+
+/// Whether dozen wrote a folder with a model that is no tokenizer. Other programs' tokenizers have a config.json as well, and
+/// models that read texts a tokenizer.json.
+fn is_model_folder(path: &Path) -> bool {
+    let config = dozen::run::read_json::<serde_json::Value>(&path.join("config.json"));
+    config.is_ok_and(|config| {
+        config["format"].is_u64() && config["family"].is_string() && config["family"] != tokenizer::FAMILY
     })
 }
 

@@ -6,7 +6,8 @@ use dozen::nn::{Device, Error};
 use dozen::vision::detector::{self, Found, Head};
 use dozen::vision::efficientnet::{self, ranked};
 use dozen::vision::picture::Picture;
-use dozen_serve::{Refusal, Request, Served, Takes, Verb};
+use dozen_serve::{Bound, Refusal, Request, Served, Takes, Verb};
+use rayon::prelude::*;
 use serde_json::{Value, json};
 
 /// The picture of a request, within its limits.
@@ -30,17 +31,20 @@ impl Served for Classes {
     }
 
     fn verbs(&self) -> Vec<Verb> {
-        vec![Verb::new("classify", "The likeliest classes of a picture", Takes::Picture(json!({ "top": 5 })))]
+        vec![
+            Verb::new("classify", "The likeliest classes of a picture", Takes::Picture(json!({ "top": 5 })))
+                .bounded("top", Bound::Whole([1, 1000])),
+        ]
     }
 
     fn about(&self) -> Value {
         json!({ "classes": self.0.config().classes })
     }
 
-    fn answer(&mut self, _verb: &str, requests: Vec<Request>) -> Vec<Result<Value, Refusal>> {
+    fn answer(&mut self, _verb: &str, requests: &[Request]) -> Vec<Result<Value, Refusal>> {
         // Those that decode go through the network together.
         let asked = |request: &Request| Ok((picture(request)?, request.count_or("top", 5, [1, 1000])?));
-        let decoded: Vec<Result<(Picture, usize), Refusal>> = requests.iter().map(asked).collect();
+        let decoded: Vec<Result<(Picture, usize), Refusal>> = requests.par_iter().map(asked).collect();
         let pictures: Vec<Picture> =
             decoded.iter().filter_map(|one| one.as_ref().ok()).map(|(picture, _)| picture.clone()).collect();
         let mut rows = self.0.probabilities(&pictures).into_iter();
@@ -101,14 +105,17 @@ impl Served for Boxes {
 
     fn verbs(&self) -> Vec<Verb> {
         let options = json!({ "least_score": 0.3 });
-        vec![Verb::new("detect", "The boxes of things in a picture", Takes::Picture(options))]
+        vec![
+            Verb::new("detect", "The boxes of things in a picture", Takes::Picture(options))
+                .bounded("least_score", Bound::Number([0.0, 1.0])),
+        ]
     }
 
     fn about(&self) -> Value {
         json!({ "categories": self.0.config().categories })
     }
 
-    fn answer(&mut self, _verb: &str, requests: Vec<Request>) -> Vec<Result<Value, Refusal>> {
+    fn answer(&mut self, _verb: &str, requests: &[Request]) -> Vec<Result<Value, Refusal>> {
         requests.iter().map(|request| self.detect(request)).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use dozen::graph::{Convention, HdbscanConfig, Points, Selection, euclidean_tree, hdbscan};
 use dozen::transport::{self, Distance, PointCost, exact};
-use dozen_serve::{Refusal, Request, Served, Takes, Verb};
+use dozen_serve::{Bound, Refusal, Request, Served, Takes, Verb};
 use serde_json::{Value, json};
 
 use super::refused;
@@ -60,14 +60,19 @@ impl Served for Transport {
 
     fn verbs(&self) -> Vec<Verb> {
         let example = json!({ "from": [[0.0, 0.0], [1.0, 0.0]], "to": [[0.0, 1.0], [1.0, 1.0]] });
-        vec![Verb::new(
-            "plan",
-            "The cheapest plan between two sets of points, with its proof",
-            Takes::Json(example),
-        )]
+        vec![
+            Verb::new(
+                "plan",
+                "The cheapest plan between two sets of points, with its proof",
+                Takes::Json(example),
+            )
+            .needing(&["from", "to"])
+            .bounded("from", Bound::Rows(MOST_PLANNED))
+            .bounded("to", Bound::Rows(MOST_PLANNED)),
+        ]
     }
 
-    fn answer(&mut self, _verb: &str, requests: Vec<Request>) -> Vec<Result<Value, Refusal>> {
+    fn answer(&mut self, _verb: &str, requests: &[Request]) -> Vec<Result<Value, Refusal>> {
         requests.iter().map(Self::plan).collect()
     }
 }
@@ -111,16 +116,22 @@ impl Served for Graph {
                 "tree",
                 "The spanning tree of least total length",
                 Takes::Json(json!({ "points": points })),
-            ),
+            )
+            .needing(&["points"])
+            .bounded("points", Bound::Rows(usize::MAX)),
             Verb::new(
                 "cluster",
                 "Clusters by density (HDBSCAN); a label is null where a point is in none",
                 Takes::Json(json!({ "points": points, "min_cluster_size": 2, "min_samples": 1 })),
-            ),
+            )
+            .needing(&["points"])
+            .bounded("points", Bound::Rows(usize::MAX))
+            .bounded("min_cluster_size", Bound::Whole([2, u64::from(u32::MAX)]))
+            .bounded("min_samples", Bound::Whole([1, u64::from(u32::MAX)])),
         ]
     }
 
-    fn answer(&mut self, verb: &str, requests: Vec<Request>) -> Vec<Result<Value, Refusal>> {
+    fn answer(&mut self, verb: &str, requests: &[Request]) -> Vec<Result<Value, Refusal>> {
         requests.iter().map(|request| Self::told(verb, request)).collect()
     }
 }

@@ -5,10 +5,11 @@ use std::path::Path;
 use dozen::data::{Column, Matrix, Schema, Table, Values};
 use dozen::generative::{autoregressive, flow, gan, vae};
 use dozen::nn::{Device, Error};
-use dozen_serve::{Refusal, Request, Served, Takes, Verb};
+use dozen_serve::{Bound, Refusal, Request, Served, Takes, Verb};
 use serde_json::{Map, Value, json};
 
 use super::refused;
+use crate::commands::vae::table_of;
 
 /// The rows of a request: objects by the names of their columns, or arrays beside `columns`.
 fn table(request: &Request) -> Result<Table, Refusal> {
@@ -82,7 +83,7 @@ fn example(schema: &Schema, others: &Schema) -> Value {
 /// How many rows, and by which seed.
 fn wanted(request: &Request) -> Result<(usize, u64), Refusal> {
     let rows = request.count_or("count", 10, [1, request.most_rows])?;
-    Ok((rows, request.count_or("seed", 0, [0, 1 << 50])? as u64))
+    Ok((rows, request.count_or("seed", 0, [0, MOST_SEED])? as u64))
 }
 
 /// The condition of rows to draw: one row for all.
@@ -102,10 +103,23 @@ fn condition(schema: &Schema, request: &Request, rows: usize) -> Result<Matrix, 
 
 fn score_verb(columns: &Schema, conditions: &Schema) -> Verb {
     Verb::new("score", "The log-probability of each row, in nats", Takes::Json(example(columns, conditions)))
+        .needing(&["rows"])
+        .bounded("rows", Bound::Rows(usize::MAX))
 }
 
-fn sample_verb() -> Verb {
-    Verb::new("sample", "New rows", Takes::Json(json!({ "count": 10, "seed": 0 })))
+/// The greatest seed: numbers of JSON are exact up to it in every language.
+const MOST_SEED: usize = 1 << 50;
+
+fn sample_verb(conditions: &Schema) -> Verb {
+    let mut takes = json!({ "count": 10, "seed": 0 });
+    let conditional = !conditions.columns.is_empty();
+    if conditional {
+        takes["given"] = example(conditions, &Schema { columns: Vec::new() })["rows"][0].take();
+    }
+    Verb::new("sample", "New rows", Takes::Json(takes))
+        .needing(if conditional { &["given"] } else { &[] })
+        .bounded("count", Bound::Count)
+        .bounded("seed", Bound::Whole([0, MOST_SEED as u64]))
 }
 
 fn names(columns: &Schema, conditions: &Schema) -> Value {
@@ -115,7 +129,7 @@ fn names(columns: &Schema, conditions: &Schema) -> Value {
 
 /// One request after the other.
 fn each(
-    requests: Vec<Request>,
+    requests: &[Request],
     answer: impl Fn(&Request) -> Result<Value, Refusal>,
 ) -> Vec<Result<Value, Refusal>> {
     requests.iter().map(answer).collect()
@@ -141,14 +155,14 @@ impl Served for Autoregressive {
     }
 
     fn verbs(&self) -> Vec<Verb> {
-        vec![score_verb(&self.0.config().columns, &nothing()), sample_verb()]
+        vec![score_verb(&self.0.config().columns, &nothing()), sample_verb(&nothing())]
     }
 
     fn about(&self) -> Value {
         names(&self.0.config().columns, &nothing())
     }
 
-    fn answer(&mut self, verb: &str, requests: Vec<Request>) -> Vec<Result<Value, Refusal>> {
+    fn answer(&mut self, verb: &str, requests: &[Request]) -> Vec<Result<Value, Refusal>> {
         each(requests, |request| {
             if verb == "sample" {
                 let (rows, seed) = wanted(request)?;
@@ -179,14 +193,14 @@ impl Served for Flow {
 
     fn verbs(&self) -> Vec<Verb> {
         let config = self.0.config();
-        vec![score_verb(&config.columns, &config.condition), sample_verb()]
+        vec![score_verb(&config.columns, &config.condition), sample_verb(&config.condition)]
     }
 
     fn about(&self) -> Value {
         names(&self.0.config().columns, &self.0.config().condition)
     }
 
-    fn answer(&mut self, verb: &str, requests: Vec<Request>) -> Vec<Result<Value, Refusal>> {
+    fn answer(&mut self, verb: &str, requests: &[Request]) -> Vec<Result<Value, Refusal>> {
         each(requests, |request| {
             if verb == "sample" {
                 let (rows, seed) = wanted(request)?;
@@ -221,22 +235,25 @@ impl Served for Vae {
     fn verbs(&self) -> Vec<Verb> {
         let config = self.0.config();
         let score = score_verb(&config.columns, &config.condition);
-        vec![Verb { summary: "A bound on the log-probability of each row, in nats", ..score }, sample_verb()]
+        vec![
+            Verb { summary: "A bound on the log-probability of each row, in nats", ..score },
+            sample_verb(&config.condition),
+        ]
     }
 
     fn about(&self) -> Value {
         names(&self.0.config().columns, &self.0.config().condition)
     }
 
-    fn answer(&mut self, verb: &str, requests: Vec<Request>) -> Vec<Result<Value, Refusal>> {
+    fn answer(&mut self, verb: &str, requests: &[Request]) -> Vec<Result<Value, Refusal>> {
         each(requests, |request| {
             if verb == "sample" {
                 let (rows, seed) = wanted(request)?;
                 let condition = condition(&self.0.config().condition, request, rows)?;
-                let cells = self.0.sample(rows, &condition, seed, false);
-                return Ok(
-                    json!({ "rows": objects(&self.0.config().columns.decode(&cells).map_err(refused)?) }),
-                );
+                // Of images the means, as `dozen vae sample` draws them.
+                let cells = self.0.sample(rows, &condition, seed, self.0.config().image.is_some());
+                let table = table_of(&self.0, &cells).map_err(|failure| refused(failure.sentence()))?;
+                return Ok(json!({ "rows": objects(&table) }));
             }
             let bounds = vae::score(&self.0, &table(request)?, DRAWS, 0).map_err(refused)?;
             Ok(json!({ "log_prob_bound_nats": bounds }))
@@ -259,14 +276,14 @@ impl Served for Gan {
     }
 
     fn verbs(&self) -> Vec<Verb> {
-        vec![sample_verb()]
+        vec![sample_verb(&self.0.config().condition)]
     }
 
     fn about(&self) -> Value {
         names(&self.0.config().columns, &self.0.config().condition)
     }
 
-    fn answer(&mut self, _verb: &str, requests: Vec<Request>) -> Vec<Result<Value, Refusal>> {
+    fn answer(&mut self, _verb: &str, requests: &[Request]) -> Vec<Result<Value, Refusal>> {
         each(requests, |request| {
             let (rows, seed) = wanted(request)?;
             let condition = condition(&self.0.config().condition, request, rows)?;

@@ -1,9 +1,10 @@
 //! Models of text.
 
+use dozen::run::stop_point;
 use dozen::sequence::{Model, Sampling, Task};
 use dozen::text::Tokenizer;
 use dozen::text::word2vec::{AnalogyScore, WordVectors};
-use dozen_serve::{Refusal, Request, Served, Takes, Verb};
+use dozen_serve::{Bound, Refusal, Request, Served, Takes, Verb};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
@@ -50,9 +51,12 @@ impl Served for Tokens {
                 "encode",
                 "The ids and tokens of a text; special tokens are text like any other",
                 text(),
-            ),
-            Verb::new("count", "How many tokens a text has", text()),
-            Verb::new("decode", "The text of ids", Takes::Json(json!({ "ids": [0] }))),
+            )
+            .needing(&["text"]),
+            Verb::new("count", "How many tokens a text has", text()).needing(&["text"]),
+            Verb::new("decode", "The text of ids", Takes::Json(json!({ "ids": [0] })))
+                .needing(&["ids"])
+                .bounded("ids", Bound::Ids),
         ]
     }
 
@@ -60,7 +64,7 @@ impl Served for Tokens {
         json!({ "tokens": self.0.len() })
     }
 
-    fn answer(&mut self, verb: &str, requests: Vec<Request>) -> Vec<Result<Value, Refusal>> {
+    fn answer(&mut self, verb: &str, requests: &[Request]) -> Vec<Result<Value, Refusal>> {
         requests.iter().map(|request| self.told(verb, request)).collect()
     }
 }
@@ -95,12 +99,16 @@ impl Served for Words {
                 "neighbours",
                 "The words nearest to a word",
                 Takes::Json(json!({ "word": word(0), "count": 10 })),
-            ),
+            )
+            .needing(&["word"])
+            .bounded("count", Bound::Whole([1, 1000])),
             Verb::new(
                 "analogy",
                 "The words that are to c as b is to a",
                 Takes::Json(json!({ "a": word(0), "b": word(1), "c": word(2), "count": 5 })),
-            ),
+            )
+            .needing(&["a", "b", "c"])
+            .bounded("count", Bound::Whole([1, 1000])),
         ]
     }
 
@@ -108,7 +116,7 @@ impl Served for Words {
         json!({ "words": self.0.dictionary().len(), "dimensions": self.0.dim() })
     }
 
-    fn answer(&mut self, verb: &str, requests: Vec<Request>) -> Vec<Result<Value, Refusal>> {
+    fn answer(&mut self, verb: &str, requests: &[Request]) -> Vec<Result<Value, Refusal>> {
         requests.iter().map(|request| self.told(verb, request)).collect()
     }
 }
@@ -134,10 +142,8 @@ impl Recurrent {
         let mut rng = StdRng::seed_from_u64(seed);
         for _ in 0..length {
             let new = writer.step(&sampling, &mut rng);
-            if let Some(pieces) = &request.pieces
-                && !new.is_empty()
-                && pieces.blocking_send(new).is_err()
-            {
+            stop_point();
+            if !new.is_empty() && !request.piece(new) {
                 break;
             }
         }
@@ -155,10 +161,15 @@ impl Served for Recurrent {
             return Vec::new();
         }
         let example = json!({ "prompt": "", "length": 200, "temperature": 0.8, "seed": 0 });
-        vec![Verb::streaming("generate", "A continuation of a prompt", Takes::Json(example))]
+        vec![
+            Verb::streaming("generate", "A continuation of a prompt", Takes::Json(example))
+                .bounded("length", Bound::Whole([1, LONGEST as u64]))
+                .bounded("temperature", Bound::Number([0.0, 1e6]))
+                .bounded("seed", Bound::Whole([0, 1 << 50])),
+        ]
     }
 
-    fn answer(&mut self, _verb: &str, requests: Vec<Request>) -> Vec<Result<Value, Refusal>> {
+    fn answer(&mut self, _verb: &str, requests: &[Request]) -> Vec<Result<Value, Refusal>> {
         requests.iter().map(|request| self.told(request)).collect()
     }
 }

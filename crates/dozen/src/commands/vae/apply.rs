@@ -195,7 +195,7 @@ pub(super) fn write_or_print(
 }
 
 /// Cells in the data's own units; the means of bits are numbers.
-pub(super) fn table_of(model: &Model, cells: &Matrix) -> Result<Table, Failure> {
+pub(crate) fn table_of(model: &Model, cells: &Matrix) -> Result<Table, Failure> {
     let columns = &model.config().columns;
     let decoded = columns.decode(cells)?;
     let as_numbers = |(at, column): (usize, &Column)| {

@@ -12,6 +12,7 @@ use clap::Subcommand;
 use crate::args::Context;
 use crate::output::Failure;
 
+pub(crate) use apply::table_of;
 pub(crate) use tour::tour;
 
 /// What to do with variational autoencoders.
