@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::error::quoted;
 use crate::limits::{Records, check_columns, read_line};
 use crate::read::unnamed;
 use crate::source::Stream;
@@ -311,19 +312,18 @@ fn number(field: &[u8]) -> Option<f64> {
 }
 
 fn finite(field: &[u8], rows_before: usize) -> Result<f64, String> {
-    let shown = String::from_utf8_lossy(field);
+    let shown = quoted(field);
     match number(field) {
         Some(value) if value.is_finite() => Ok(value),
-        Some(_) => Err(format!("`{shown}` is not a finite number; fill it in or leave the row out")),
+        Some(_) => Err(format!("{shown} is not a finite number; fill it in or leave the row out")),
         None => Err(format!(
-            "`{shown}` is not a number, while the {rows_before} rows before it are; \
+            "{shown} is not a number, while the {rows_before} rows before it are; \
              correct it, or name the column in --categorical to read it as text"
         )),
     }
 }
 
 fn utf8(field: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(field).map_err(|_| {
-        format!("`{}` is not valid UTF-8; convert the file to UTF-8", String::from_utf8_lossy(field))
-    })
+    std::str::from_utf8(field)
+        .map_err(|_| format!("{} is not valid UTF-8; convert the file to UTF-8", quoted(field)))
 }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 
+use crate::error::quoted;
 use crate::limits::{check_nodes, read_line};
 use crate::source::{Stream, ending, open};
 use crate::{Column, DataError, ReadOptions, Table, Values, open_table, read_table};
@@ -118,7 +119,7 @@ impl<'a> Lines<'a> {
 
     fn parse<T: FromStr>(&self, word: Option<&str>, what: &str) -> Result<T, DataError> {
         let word = word.ok_or_else(|| self.wrong(format!("{what} is missing")))?;
-        word.parse().map_err(|_| self.wrong(format!("`{word}` is not {what}")))
+        word.parse().map_err(|_| self.wrong(format!("{} is not {what}", quoted(word.as_bytes()))))
     }
 
     /// A node counted from one.

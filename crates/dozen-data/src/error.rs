@@ -30,6 +30,17 @@ pub enum DataError {
     Request(String),
 }
 
+/// A cell or a word as a message quotes it: not all of it where it is long.
+pub(crate) fn quoted(text: &[u8]) -> String {
+    const MOST: usize = 60;
+    let shown = String::from_utf8_lossy(&text[..text.len().min(4 * MOST)]);
+    if shown.chars().count() <= MOST && text.len() <= 4 * MOST {
+        return format!("`{shown}`");
+    }
+    let start: String = shown.chars().take(MOST).collect();
+    format!("`{start}...` ({} bytes)", text.len())
+}
+
 impl DataError {
     pub(crate) fn content(file: &str, place: impl Into<String>, problem: impl Into<String>) -> Self {
         let place = place.into();

@@ -59,8 +59,9 @@ pub(crate) fn check_nodes(file: &str, nodes: usize, edges: usize) -> std::result
     if nodes <= 64 * edges + (1 << 20) {
         return Ok(());
     }
-    let problem =
-        format!("its header says {nodes} nodes, and it has {edges} edges: nearly all nodes would be alone");
+    let problem = format!(
+        "its header says {nodes} nodes for {edges} of edges, so that nearly all would be alone; is it damaged?"
+    );
     Err(DataError::content(file, "", problem))
 }
 
@@ -146,6 +147,9 @@ pub(crate) fn long_line() -> String {
     format!("a line has more than {} MiB", LONGEST_LINE >> 20)
 }
 
+/// What a reader takes before it needs it.
+const AHEAD: usize = 1 << 20;
+
 /// A stream whose reader says when a record is done; one of more than [`LONGEST_LINE`] bytes is an error.
 pub(crate) struct Records {
     inner: Stream,
@@ -154,12 +158,12 @@ pub(crate) struct Records {
 
 impl Records {
     pub(crate) fn new(inner: Stream) -> Self {
-        Self { inner, budget: 2 * LONGEST_LINE }
+        Self { inner, budget: LONGEST_LINE + AHEAD }
     }
 
     /// A record is done; what is buffered of the next ones counts for them.
     pub(crate) fn next(&mut self) {
-        self.budget = 2 * LONGEST_LINE;
+        self.budget = LONGEST_LINE + AHEAD;
     }
 }
 

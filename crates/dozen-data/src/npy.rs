@@ -132,13 +132,14 @@ fn parse_header(header: &str) -> Result<Layout, String> {
     };
     let descr = after("'descr'")?;
     let descr = descr.trim_start_matches('\'').split('\'').next().unwrap_or_default();
-    let (order, code) = descr.split_at(descr.len().min(1));
+    let first = |text: &str| text.chars().next().map_or(0, char::len_utf8);
+    let (order, code) = descr.split_at(first(descr));
     if order == ">" {
         return Err(format!(
             "big-endian values ({descr}) are not read; save the array with native byte order"
         ));
     }
-    let (kind, size) = code.split_at(code.len().min(1));
+    let (kind, size) = code.split_at(first(code));
     let kind = match kind {
         "b" => ElementKind::Bool,
         "u" => ElementKind::Unsigned,

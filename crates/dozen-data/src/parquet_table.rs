@@ -7,6 +7,7 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, ArrowPrimitiveType, RecordBatch};
 use arrow_schema::DataType;
+use dozen_run::guarded;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::source::open_file;
@@ -21,19 +22,29 @@ pub(crate) fn open(
     chunk_rows: usize,
 ) -> Result<impl Iterator<Item = Result<Table, DataError>> + Send + use<>, DataError> {
     let broken = |e: &dyn std::fmt::Display| DataError::content(file, "", e.to_string());
-    let builder = ParquetRecordBatchReaderBuilder::try_new(open_file(file)?).map_err(|e| broken(&e))?;
-    let total = builder.metadata().file_metadata().num_rows() as usize;
-    let batch = if chunk_rows >= total { WHOLE_FILE_BATCH } else { chunk_rows };
-    let mut batches = builder.with_batch_size(batch).build().map_err(|e| broken(&e))?;
+    let input = open_file(file)?;
+    // The library panics at some damage.
+    let opened = guarded(|| {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(input)?;
+        let total = builder.metadata().file_metadata().num_rows().max(0) as usize;
+        let batch = if chunk_rows >= total { WHOLE_FILE_BATCH } else { chunk_rows };
+        builder.with_batch_size(batch).build()
+    });
+    let mut batches = opened.map_err(|panic| broken(&damaged(&panic)))?.map_err(|e| broken(&e))?;
     let file = file.to_owned();
     let mut done = 0;
     Ok(std::iter::from_fn(move || {
         let mut columns: Option<Vec<Column>> = None;
         let mut rows = 0;
         while rows < chunk_rows {
-            let Some(read) = batches.next() else { break };
+            let read = guarded(|| batches.next().transpose().map_err(|e| e.to_string()));
+            let read = match read.unwrap_or_else(|panic| Err(damaged(&panic))) {
+                Ok(None) => break,
+                Ok(Some(batch)) => Ok(batch),
+                Err(problem) => Err(problem),
+            };
             let batch = read
-                .map_err(|e| DataError::content(&file, "", e.to_string()))
+                .map_err(|problem| DataError::content(&file, "", problem))
                 .and_then(|batch| batch_columns(&file, &batch, done + rows + 1));
             let batch = match batch {
                 Ok(batch) => batch,
@@ -53,6 +64,10 @@ pub(crate) fn open(
         done += rows;
         Some(Table::new(columns).map(|table| table.from_file(&file, done - rows + 1)))
     }))
+}
+
+fn damaged(panic: &str) -> String {
+    format!("the file is damaged ({panic})")
 }
 
 fn extend(values: &mut Values, more: Values) {

@@ -38,9 +38,8 @@ fn decode(bytes: &[u8], pixels: usize) -> Result<(DynamicImage, Orientation), St
     let mut decoder = reader.into_decoder().map_err(|e| failed(&e))?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > pixels as u64 {
-        return Err(format!(
-            "has {width} x {height} pixels, and at most {pixels} are read (--max-pixels sets that)"
-        ));
+        let told = if pixels == most_pixels() { " (--max-pixels sets that)" } else { "" };
+        return Err(format!("has {width} x {height} pixels, and at most {pixels} are read{told}"));
     }
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let decoded = DynamicImage::from_decoder(decoder).map_err(|e| failed(&e))?;

@@ -100,9 +100,9 @@ fn requests_are_answered_or_refused_in_words() {
     };
     refused("double", b"{}", 400, "`x` is missing");
     refused("double", br#"{"x": "two"}"#, 400, "a number is needed");
-    refused("double", b"no JSON", 400, "the body is no JSON");
+    refused("double", b"no JSON", 400, "the body is not JSON");
     refused("double", b"[1]", 400, "a JSON object");
-    refused("double", &[b'['; 900], 400, "nested more than");
+    refused("double", &[b'['; 900], 400, "recursion limit");
     refused("double", &[b' '; 2000], 413, "1000 bytes");
     refused("size", b"", 400, "the body is empty");
     refused("count?stream=true", br#"{"x": -1}"#, 400, "a whole number from 0");

@@ -9,7 +9,8 @@ fn repository() -> PathBuf {
     Path::new("../..").canonicalize().unwrap()
 }
 
-/// The commands of the page's `sh` blocks.
+/// The commands of the page's `sh` blocks. Those of `sh sql` need a program that another workspace builds, whose tests run
+/// them (`crates/dozen-datafusion/tests/page.rs`): a page's other blocks stand without them.
 fn commands(page: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(page).unwrap();
     let mut inside = false;
@@ -27,20 +28,6 @@ fn commands(page: &Path) -> Vec<String> {
         }
     }
     found
-}
-
-#[expect(clippy::print_stdout, reason = "a test that skips says so")]
-fn skip(what: &str) {
-    println!("{what}");
-}
-
-/// Whether the program of queries was built beside this one, which the workspace's build leaves out.
-fn has_sql() -> bool {
-    let there = assert_cmd::cargo::cargo_bin("dozen").with_file_name("dozen-sql").is_file();
-    if !there {
-        skip("commands of `dozen sql` are passed over: crates/dozen-datafusion is not built");
-    }
-    there
 }
 
 /// Splits a command line at blanks outside double quotes.
@@ -72,7 +59,12 @@ fn every_command_on_every_page_runs() {
         }
         let commands = commands(page);
         assert!(!commands.is_empty(), "{} has no commands", page.display());
-        for line in commands.into_iter().filter(|line| !line.starts_with("sql ") || has_sql()) {
+        for line in commands {
+            assert!(
+                !line.starts_with("sql "),
+                "{}: `dozen {line}` belongs into a block `sh sql`",
+                page.display()
+            );
             let output = Command::cargo_bin("dozen")
                 .unwrap()
                 .current_dir(folder.path())

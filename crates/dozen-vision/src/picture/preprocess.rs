@@ -4,6 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use dozen_nn::Error;
 use serde::{Deserialize, Serialize};
 
+use super::resize::resize_window;
 use super::{Filter, MOST_PIXELS, Picture, resize};
 
 /// What is done with a picture before the network sees it; it travels with the weights.
@@ -81,8 +82,16 @@ impl Preprocessing {
         let (short, long) = (picture.width.min(picture.height), picture.width.max(picture.height));
         let other = scale * long / short;
         let sides = if picture.width <= picture.height { [scale, other] } else { [other, scale] };
-        let resized = resize(picture, sides.map(|side| side.max(1)), whole, self.filter);
-        crop(&resized, self.size)
+        let sides = sides.map(|side| side.max(1));
+        let corner = |side: usize| ((side as f64 - self.size as f64) / 2.0).round_ties_even() as i64;
+        let [left, top] = sides.map(corner);
+        // Only what the square shows is made.
+        let shown = |first: i64, side: usize| {
+            first.max(0) as usize..usize::try_from(first + self.size as i64).unwrap_or(0).min(side)
+        };
+        let window = [shown(left, sides[0]), shown(top, sides[1])];
+        let resized = resize_window(picture, sides, whole, self.filter, window);
+        onto_black(&resized, self.size, [left, top].map(|corner| (-corner).max(0) as usize))
     }
 
     /// `(value / 255 - mean) / deviation`, a colour after the other: `[1, 3, height, width]`.
@@ -108,23 +117,68 @@ pub(crate) fn normalized(picture: &Picture, mean: [f32; 3], deviation: [f32; 3])
     values
 }
 
-/// The middle, with black where the picture ends.
-fn crop(picture: &Picture, size: usize) -> Picture {
-    let corner = |side: usize| ((side as f64 - size as f64) / 2.0).round_ties_even() as i64;
-    let (left, top) = (corner(picture.width), corner(picture.height));
+/// A picture on a black square that is at least as large, with its corner at `[left, top]`.
+fn onto_black(picture: &Picture, size: usize, [left, top]: [usize; 2]) -> Picture {
+    if [picture.width, picture.height] == [size; 2] {
+        return picture.clone();
+    }
     let mut pixels = vec![0; size * size * 3];
-    for (line, out) in pixels.chunks_exact_mut(size * 3).enumerate() {
-        let Ok(y) = usize::try_from(top + line as i64) else { continue };
-        if y >= picture.height {
-            continue;
+    for (line, source) in picture.pixels.chunks_exact(picture.width * 3).enumerate() {
+        pixels[((top + line) * size + left) * 3..][..source.len()].copy_from_slice(source);
+    }
+    Picture { width: size, height: size, pixels }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The whole picture resized, and then its middle, with black where it ends: what is to come out.
+    fn slowly(preprocessing: &Preprocessing, picture: &Picture) -> Picture {
+        let Resized::Centre(scale) = preprocessing.resized else { unreachable!() };
+        let (short, long) = (picture.width.min(picture.height), picture.width.max(picture.height));
+        let other = scale * long / short;
+        let sides = if picture.width <= picture.height { [scale, other] } else { [other, scale] };
+        let whole = [0.0, 0.0, picture.width as f64, picture.height as f64];
+        let resized = resize(picture, sides.map(|side| side.max(1)), whole, preprocessing.filter);
+        let size = preprocessing.size;
+        let corner = |side: usize| ((side as f64 - size as f64) / 2.0).round_ties_even() as i64;
+        let (left, top) = (corner(resized.width), corner(resized.height));
+        let mut pixels = vec![0; size * size * 3];
+        for (at, pixel) in pixels.chunks_exact_mut(3).enumerate() {
+            let (x, y) = (left + (at % size) as i64, top + (at / size) as i64);
+            if (0..resized.width as i64).contains(&x) && (0..resized.height as i64).contains(&y) {
+                pixel.copy_from_slice(&resized.pixels[(y as usize * resized.width + x as usize) * 3..][..3]);
+            }
         }
-        for (column, pixel) in out.chunks_exact_mut(3).enumerate() {
-            if let Ok(x) = usize::try_from(left + column as i64)
-                && x < picture.width
-            {
-                pixel.copy_from_slice(&picture.pixels[(y * picture.width + x) * 3..][..3]);
+        Picture { width: size, height: size, pixels }
+    }
+
+    #[test]
+    fn only_what_is_shown_is_made_and_it_is_the_same() {
+        for (width, height) in [(5, 9), (9, 5), (16, 16), (7, 40), (31, 30), (2, 300), (1, 1)] {
+            let pixels = (0..width * height * 3).map(|at| (at * 37 % 251) as u8).collect();
+            let picture = Picture { width, height, pixels };
+            for (size, scale) in [(16, 16), (16, 18), (7, 9), (8, 8), (5, 31)] {
+                for filter in [Filter::Bilinear, Filter::Bicubic] {
+                    let resized = Resized::Centre(scale);
+                    let preprocessing = Preprocessing { size, resized, filter, ..Preprocessing::imagenet(8) };
+                    let wanted = slowly(&preprocessing, &picture);
+                    assert_eq!(
+                        preprocessing.square(&picture),
+                        wanted,
+                        "{width} x {height}, {size} of {scale}"
+                    );
+                }
             }
         }
     }
-    Picture { width: size, height: size, pixels }
+
+    #[test]
+    fn a_needle_takes_no_time() {
+        let picture = Picture { width: 2, height: 8000, pixels: vec![9; 48_000] };
+        let begun = std::time::Instant::now();
+        assert_eq!(Preprocessing::imagenet(224).square(&picture).width, 224);
+        assert!(begun.elapsed().as_secs() < 2);
+    }
 }

@@ -1,6 +1,8 @@
 //! Pillow's resizing: the filter is stretched over what a pixel of the result covers (so that nothing is skipped), first along lines, then along columns, both in
 //! eight bits with weights of 22 bits behind the point (Pillow's `Resample.c`). Equal to the last bit, which a resize in floating point is not.
 
+use std::ops::Range;
+
 use super::Picture;
 
 /// How neighbours are weighted.
@@ -42,8 +44,8 @@ struct Taps {
     weights: Vec<i32>,
 }
 
-/// For each pixel of a side of `to`, out of those of a side of `from` between `start` and `end`.
-fn taps(filter: Filter, from: usize, [start, end]: [f64; 2], to: usize) -> Vec<Taps> {
+/// For the pixels of `window` of a side of `to`, out of those of a side of `from` between `start` and `end`.
+fn taps(filter: Filter, from: usize, [start, end]: [f64; 2], to: usize, window: Range<usize>) -> Vec<Taps> {
     let scale = (end - start) / to as f64;
     let stretch = scale.max(1.0);
     let reach = filter.reach() * stretch;
@@ -60,7 +62,7 @@ fn taps(filter: Filter, from: usize, [start, end]: [f64; 2], to: usize) -> Vec<T
         };
         Taps { first, weights: weights.into_iter().map(fixed).collect() }
     };
-    (0..to).map(pixel).collect()
+    window.map(pixel).collect()
 }
 
 fn rounded(sum: i32) -> u8 {
@@ -72,16 +74,34 @@ fn rounded(sum: i32) -> u8 {
 /// # Panics
 /// When a side or the part is empty.
 pub fn resize(picture: &Picture, [width, height]: [usize; 2], part: [f64; 4], filter: Filter) -> Picture {
+    resize_window(picture, [width, height], part, filter, [0..width, 0..height])
+}
+
+/// Some columns and lines of what [`resize`] gives, to the bit, without making the others: a picture of two pixels by
+/// thousands would become millions.
+///
+/// # Panics
+/// When a side, the part or the window is empty.
+pub(crate) fn resize_window(
+    picture: &Picture,
+    [width, height]: [usize; 2],
+    part: [f64; 4],
+    filter: Filter,
+    [columns, lines]: [Range<usize>; 2],
+) -> Picture {
     let [left, top, right, bottom] = part;
-    assert!(width > 0 && height > 0 && right > left && bottom > top, "a picture has pixels");
+    assert!(!columns.is_empty() && !lines.is_empty() && right > left && bottom > top, "a picture has pixels");
     let whole = part == [0.0, 0.0, picture.width as f64, picture.height as f64];
-    if whole && [width, height] == [picture.width, picture.height] {
+    let (all_columns, all_lines) = (columns == (0..width), lines == (0..height));
+    if whole && all_columns && all_lines && [width, height] == [picture.width, picture.height] {
         return picture.clone();
     }
-    let (lines_needed, columns_needed) =
-        (height != picture.height || !whole, width != picture.width || !whole);
-    let along_width = taps(filter, picture.width, [left, right], width);
-    let along_height = taps(filter, picture.height, [top, bottom], height);
+    let lines_needed = height != picture.height || !whole || !all_lines;
+    let columns_needed = width != picture.width || !whole || !all_columns;
+    let along_width = taps(filter, picture.width, [left, right], width, columns.clone());
+    let along_height = taps(filter, picture.height, [top, bottom], height, lines.clone());
+    // Of what is made from here on.
+    let (width, height) = (columns.len(), lines.len());
     // Lines that no pixel of the result reads are left out.
     let first = along_height.first().map_or(0, |taps| taps.first);
     let last = along_height.last().map_or(picture.height, |taps| taps.first + taps.weights.len());

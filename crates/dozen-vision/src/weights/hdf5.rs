@@ -14,6 +14,10 @@ const DEEPEST: usize = 16;
 
 /// Reads all tensors of floats, named by their last two parts, `layer/tensor`, without Keras' `:0`.
 pub(super) fn read(path: &Path) -> Result<Tensors, String> {
+    dozen_run::guarded(|| tensors(path)).unwrap_or_else(|panic| Err(format!("is damaged ({panic})")))
+}
+
+fn tensors(path: &Path) -> Result<Tensors, String> {
     let failed = |error: Error| format!("is no whole HDF5 file: {error}");
     let largest = std::fs::metadata(path).map_or(0, |data| data.len() as usize);
     let mut options = OpenOptions::default();
