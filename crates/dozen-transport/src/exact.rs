@@ -178,6 +178,7 @@ impl<C: Cost> Problem<'_, C> {
         // Rows are looked through in a ring, a part at a time, so that each part is held against fresh prices.
         let mut row = 0;
         loop {
+            dozen_run::stop_point();
             simplex.solve();
             let (f, g) = simplex.prices(n);
             let mut arcs = Vec::new();

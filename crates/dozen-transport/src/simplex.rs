@@ -99,6 +99,7 @@ impl Simplex {
     /// Pivots until no arc has a negative reduced cost.
     pub(crate) fn solve(&mut self) {
         while let Some((index, reduced)) = self.entering() {
+            dozen_run::stop_point();
             self.pivot(index, reduced);
             self.pivots += 1;
         }

@@ -35,6 +35,7 @@ impl Model {
         let mut values = vec![0.0_f32; rows * width];
         let mut weights = vec![0.0; rows];
         values.par_chunks_mut(width).zip(&mut weights).enumerate().for_each(|(row, (cells, weight))| {
+            dozen_run::stop_point();
             let mut rng = StdRng::seed_from_u64(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ row as u64);
             let (host, sequence) = &hosts[row % hosts.len()];
             *weight = self.draw_row(host.as_ref(), sequence, evidence, cells, &mut rng);

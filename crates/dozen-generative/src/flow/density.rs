@@ -84,6 +84,7 @@ impl Flow {
         let mut log = no_change(&z);
         let mut x = z;
         for transform in self.transforms.iter().rev() {
+            dozen_run::stop_point();
             let (next, own) = transform.inverse(x, context);
             (x, log) = (next, log + own);
         }

@@ -132,6 +132,7 @@ impl Model {
         let width = self.config.layout.width();
         let mut values = Vec::with_capacity(rows * width);
         for start in (0..rows).step_by(ROWS) {
+            dozen_run::stop_point();
             let own: Vec<usize> = (start..rows.min(start + ROWS)).collect();
             let noise = noise.clone().slice([start..start + own.len(), 0..columns]);
             let context = self.config.context(&condition.select(&own), &self.device);

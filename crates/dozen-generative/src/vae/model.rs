@@ -93,6 +93,7 @@ impl Model {
 
     fn decoded<'a>(&'a self, z: &'a Matrix, condition: &'a Matrix) -> impl Iterator<Item = Tensor<2>> + 'a {
         (0..z.rows()).step_by(ROWS).map(move |start| {
+            dozen_run::stop_point();
             let own: Vec<usize> = (start..z.rows().min(start + ROWS)).collect();
             let context = self.config.context(&condition.select(&own), &self.device);
             self.network.decode(to_tensor(&z.select(&own), &self.device), context.as_ref())

@@ -64,6 +64,7 @@ pub(super) fn boruvka<const D: usize>(tree: &KdTree<D>, mut core: Vec<f64>) -> V
     let exits = known.iter().zip(0..).map(|(known, from)| known.exit(from));
     let mut trees = search.join(n, exits, &mut links);
     while trees > 1 {
+        dozen_run::stop_point();
         search.label();
         let mut exits = vec![FAR; trees];
         search.first_exits(&mut known, &mut exits);
@@ -212,6 +213,7 @@ impl<const D: usize> Search<'_, D> {
 
     /// The nearest point of another tree that is nearer than a bound; or that there is none.
     fn nearest(&self, from: u32, bound: f64) -> Known {
+        dozen_run::stop_point();
         pulp::Arch::new().dispatch(Nearest { search: self, from, bound })
     }
 

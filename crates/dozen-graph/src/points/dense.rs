@@ -13,6 +13,7 @@ pub(super) fn prim(points: Points<'_>, core: &[f64]) -> Vec<Link> {
     let mut tree = Vec::with_capacity(n.saturating_sub(1));
     let mut last = 0;
     while !outside.is_empty() {
+        dozen_run::stop_point();
         let mut place = 0;
         for (candidate, &node) in outside.iter().enumerate() {
             let (node, from) = (node as usize, last as usize);
@@ -43,6 +44,7 @@ fn key(best: &[(f64, u32)], node: usize) -> (f64, usize, u32) {
 
 pub(super) fn core_distances(points: Points<'_>, neighbours: usize) -> Vec<f64> {
     let of = |i: usize| {
+        dozen_run::stop_point();
         let mut all: Vec<f64> = (0..points.len())
             .filter(|&j| j != i)
             .map(|j| squared_distance(points.point(i), points.point(j)))
@@ -55,6 +57,7 @@ pub(super) fn core_distances(points: Points<'_>, neighbours: usize) -> Vec<f64> 
 
 pub(super) fn nearest(points: Points<'_>, queries: Points<'_>, count: usize) -> Vec<Vec<(u32, f64)>> {
     let of = |query: usize| {
+        dozen_run::stop_point();
         let distance = |i: usize| (squared_distance(points.point(i), queries.point(query)), i as u32);
         let mut all: Vec<(f64, u32)> = (0..points.len()).map(distance).collect();
         all.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));

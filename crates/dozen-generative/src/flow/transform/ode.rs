@@ -42,6 +42,7 @@ pub(super) fn solve(
             let step = 1.0 / steps as f64;
             let (mut x, mut log) = (x.clone(), no_change(&x));
             for number in 0..steps {
+                dozen_run::stop_point();
                 let (dx, dl) = fixed(solver, &x, step, |x, share| slope(x, (number as f64 + share) * step));
                 (x, log) = (x + dx * step, log + dl * step);
             }
@@ -72,6 +73,7 @@ fn adaptive(tolerance: f64, x: Tensor<2>, slope: impl Fn(&Tensor<2>, f64) -> Ste
     let (mut gone, mut step) = (0.0, 0.05);
     let mut first = slope(&x, 0.0);
     while gone < 1.0 - 1e-12 {
+        dozen_run::stop_point();
         let length = f64::min(step, 1.0 - gone);
         let mut slopes = vec![first.clone()];
         let mut reached = (x.clone(), log.clone());

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use dozen::nn::{Device, Error};
+use dozen::run::stop_point;
 use dozen::vision::detector::{self, Found, Head};
 use dozen::vision::efficientnet::{self, ranked};
 use dozen::vision::picture::Picture;
@@ -68,6 +69,7 @@ impl Boxes {
     }
 
     fn detect(&self, request: &Request) -> Result<Value, Refusal> {
+        stop_point();
         let picture = picture(request)?;
         let least = request.number_or("least_score", 0.3)? as f32;
         let mut found = self.0.detect(std::slice::from_ref(&picture), &[]).remove(0);

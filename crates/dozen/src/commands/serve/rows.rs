@@ -5,6 +5,7 @@ use std::path::Path;
 use dozen::data::{Column, Matrix, Schema, Table, Values};
 use dozen::generative::{autoregressive, flow, gan, vae};
 use dozen::nn::{Device, Error};
+use dozen::run::stop_point;
 use dozen_serve::{Bound, Refusal, Request, Served, Takes, Verb};
 use serde_json::{Map, Value, json};
 
@@ -132,6 +133,10 @@ fn each(
     requests: &[Request],
     answer: impl Fn(&Request) -> Result<Value, Refusal>,
 ) -> Vec<Result<Value, Refusal>> {
+    let answer = |request: &Request| {
+        stop_point();
+        answer(request)
+    };
     requests.iter().map(answer).collect()
 }
 
