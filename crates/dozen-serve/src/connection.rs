@@ -136,10 +136,11 @@ pub(crate) async fn serve(
     loop {
         let stream = tokio::select! {
             () = &mut stopped => break,
+            // Nothing else may cut this off: it may hold a connection that waits for its place.
             stream = accept(&listener, &connections) => stream,
-            // Connections that have ended.
-            Some(_) = tasks.join_next() => continue,
         };
+        // Connections that have ended.
+        while tasks.try_join_next().is_some() {}
         let Some((stream, place)) = stream else { continue };
         let (app, connections, mut told) = (app.clone(), Arc::clone(&connections), draining.subscribe());
         tasks.spawn(async move {

@@ -1,11 +1,14 @@
 //! A server under good and bad requests.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use std::thread::{sleep, spawn};
 use std::time::Duration;
 
+use dozen_run::stop_point;
 use dozen_serve::{Limits, Refusal, Request, Served, Server, Takes, Verb};
 use serde_json::{Value, json};
 
@@ -25,6 +28,16 @@ impl Doubling {
                 Ok(json!({}))
             }
             "fail" => panic!("as asked"),
+            "picky" => {
+                assert!(request.number("x")? >= 0.0, "no negative numbers");
+                sleep(Duration::from_millis(100));
+                Ok(json!({ "y": request.number("x")? }))
+            }
+            // Work without end.
+            "endless" => loop {
+                stop_point();
+                sleep(Duration::from_millis(1));
+            },
             _ => {
                 if verb == "slowly" {
                     sleep(Duration::from_millis(150));
@@ -46,6 +59,8 @@ impl Served for Doubling {
             Verb::new("double", "Twice a number", example()),
             Verb::new("slowly", "The same after a while", example()),
             Verb::new("fail", "Nothing", example()),
+            Verb::new("picky", "The same, or a panic", example()),
+            Verb::new("endless", "Nothing, ever", example()),
             Verb::streaming("count", "To a number", example()),
             Verb::new("size", "Of a picture's file", Takes::Picture(json!({ "times": 1 }))),
         ]
@@ -145,7 +160,9 @@ fn what_waits_is_answered_together_and_too_much_is_refused() {
 #[test]
 fn a_token_is_wanted_where_there_is_one() {
     let (server, _) = served(Limits::default(), Some("a-token-of-some-length"));
-    assert_eq!(get(&format!("{server}/v1/models")).0, 401);
+    for path in ["/", "/page.js", "/openapi.json", "/metrics", "/v1/models", "/nowhere"] {
+        assert_eq!(get(&format!("{server}{path}")).0, 401, "{path}");
+    }
     assert_eq!(get(&format!("{server}/health")).0, 200);
     let with = |token: &str| {
         let asked =
@@ -165,4 +182,107 @@ fn names_stand_in_addresses() {
     assert!(error(&["a/b"]).contains("cannot stand in an address"));
     assert!(error(&["a", "a"]).contains("two models are named `a`"));
     assert_eq!(error(&["a", "b.1"]), "");
+}
+
+#[test]
+fn one_bad_request_is_no_other_s_business() {
+    let (server, together) = served(Limits::default(), None);
+    let barrier = Arc::new(Barrier::new(16));
+    let one = |number: usize| {
+        let (address, barrier) = (format!("{server}/v1/models/twice/picky"), Arc::clone(&barrier));
+        spawn(move || {
+            barrier.wait();
+            let x = if number == 5 { -1.0 } else { number as f64 };
+            post(&address, format!("{{\"x\": {x}}}").as_bytes())
+        })
+    };
+    let answers: Vec<(u16, String)> =
+        (0..16).map(one).collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).collect();
+    for (number, (status, body)) in answers.into_iter().enumerate() {
+        let wanted = if number == 5 { 500 } else { 200 };
+        assert_eq!(status, wanted, "{number}: {body}");
+        assert!(number == 5 || body == format!("{{\"y\":{:?}}}", number as f64), "{number}: {body}");
+    }
+    assert!(together.load(Ordering::SeqCst) > 1);
+}
+
+#[test]
+fn work_that_nobody_waits_for_stops() {
+    let (server, _) = served(Limits { time: Duration::from_millis(200), ..Limits::default() }, None);
+    assert_eq!(post(&format!("{server}/v1/models/twice/endless"), br#"{"x": 1}"#).0, 504);
+    assert_eq!(post(&format!("{server}/v1/models/twice/double"), br#"{"x": 1}"#).0, 200);
+    // Whoever goes away before need not be waited for, either.
+    let address = server.strip_prefix("http://").unwrap();
+    let mut gone = TcpStream::connect(address).unwrap();
+    gone.write_all(
+        b"POST /v1/models/twice/endless HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\n{\"x\": 1}",
+    )
+    .unwrap();
+    sleep(Duration::from_millis(50));
+    drop(gone);
+    sleep(Duration::from_millis(50));
+    assert_eq!(post(&format!("{server}/v1/models/twice/double"), br#"{"x": 1}"#).0, 200);
+}
+
+#[test]
+fn connections_that_do_nothing_give_way() {
+    let (server, _) = served(Limits { connections: 8, ..Limits::default() }, None);
+    let address = server.strip_prefix("http://").unwrap();
+    let silent: Vec<TcpStream> = (0..40)
+        .map(|number| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            // Half of them send the beginning of a head.
+            if number % 2 == 0 {
+                stream.write_all(b"POST /v1/models/twice/double HTTP/1.1\r\nHost: loc").unwrap();
+            }
+            stream
+        })
+        .collect();
+    for _ in 0..20 {
+        assert_eq!(post(&format!("{server}/v1/models/twice/double"), br#"{"x": 1}"#).0, 200);
+    }
+    drop(silent);
+}
+
+#[test]
+fn bodies_take_room_only_as_they_come_and_values_are_counted() {
+    let limits = Limits { memory: 1 << 20, body: 1 << 20, cells: 100, ..Limits::default() };
+    let (server, _) = served(limits, None);
+    let ask = |body: &[u8]| post(&format!("{server}/v1/models/twice/double"), body);
+    let address = server.strip_prefix("http://").unwrap();
+    // Announced, and never sent.
+    let announced: Vec<TcpStream> = (0..30)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.write_all(b"POST /v1/models/twice/double HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n{").unwrap();
+            stream
+        })
+        .collect();
+    assert_eq!(ask(br#"{"x": 1}"#).0, 200);
+    drop(announced);
+    let many = format!("{{\"x\": 1, \"more\": [{}]}}", vec!["1"; 200].join(","));
+    let (status, said) = ask(many.as_bytes());
+    assert!(status == 400 && said.contains("203 values, and at most 100"), "{said}");
+    // Brackets in a text are no values, and no depth.
+    let text = format!("{{\"x\": 1, \"text\": \"{}\"}}", "[{,".repeat(500));
+    assert_eq!(ask(text.as_bytes()).0, 200);
+}
+
+#[test]
+fn other_sites_cannot_ask() {
+    let (server, _) = served(Limits::default(), None);
+    let with = |name: &str, value: &str| {
+        agent()
+            .post(format!("{server}/v1/models/twice/double"))
+            .header(name, value)
+            .send(r#"{"x": 1}"#)
+            .unwrap()
+            .status()
+            .as_u16()
+    };
+    assert_eq!(with("Origin", "http://evil.example"), 403);
+    assert_eq!(with("Host", "evil.example"), 403);
+    assert_eq!(with("Origin", &server), 200);
+    let named = agent().get(format!("{server}/v1/models")).header("X-Request-Id", "mine-7").call().unwrap();
+    assert_eq!(named.headers()["x-request-id"], "mine-7");
 }

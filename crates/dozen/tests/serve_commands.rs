@@ -113,3 +113,124 @@ fn what_cannot_be_served_is_refused() {
     assert!(refused(path, "serve --port 0 --token short").contains("16 characters"));
     assert!(refused(path, "serve --port 0 --time-limit 0").contains("--time-limit"));
 }
+
+/// Asks every verb of a model by its own example, and gives the answers.
+fn every_verb(server: &Serving, name: &str, picture: &[u8]) -> Vec<(String, Value)> {
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().timeout_global(Some(Duration::from_mins(1))).build().into();
+    let listed =
+        agent.get(format!("{}/v1/models", server.1)).call().unwrap().body_mut().read_to_string().unwrap();
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let model =
+        listed["models"].as_array().unwrap().iter().find(|model| model["name"] == name).unwrap().clone();
+    let verbs = model["verbs"].as_array().unwrap();
+    assert!(!verbs.is_empty(), "{name} has no verbs");
+    let asked = verbs.iter().map(|verb| {
+        let address = format!("{name}/{}", verb["name"].as_str().unwrap());
+        let body = if verb["takes"] == "picture" {
+            picture.to_vec()
+        } else {
+            verb["example"].to_string().into_bytes()
+        };
+        let (status, answer) = server.ask(&address, &body);
+        assert_eq!(status, 200, "{address}: {answer}");
+        (address, answer)
+    });
+    asked.collect()
+}
+
+#[test]
+fn every_family_answers_every_verb_on_one_thread() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path();
+    json(path, "make two-moons --rows 200 --out moons.csv");
+    json(path, "make binary-tree --rows 200 --columns 4 --out bits.csv");
+    json(path, "make shapes --rows 8 --image-size 24 --out shapes");
+    json(path, "make detection --rows 12 --image-size 48 --out scenes");
+    std::fs::write(path.join("text.txt"), "the cat and the hat and the bat\n".repeat(60)).unwrap();
+    json(path, "autoregressive train bits.csv --hidden 4 --epochs 1 --out autoregressive");
+    json(path, "flow train moons.csv --columns x,y --epochs 1 --out flow");
+    json(path, "vae train moons.csv --columns x,y --epochs 1 --out vae");
+    json(path, "gan train moons.csv --columns x,y --iterations 4 --out gan");
+    json(
+        path,
+        "efficientnet train shapes --image-size 24 --stem-stride 1 --epochs 1 --batch-size 8 --out classes",
+    );
+    json(
+        path,
+        "detector train scenes/boxes.json --epochs 1 --image-size 48 --backbone resnet18 --width 8 --out boxes",
+    );
+    json(path, "tokenizer train text.txt --vocab-size 270 --out tokens");
+    json(path, "rnn train text.txt --tokens tokens --hidden 4 --embedding 4 --epochs 1 --out rnn");
+    json(path, "word2vec train text.txt --dim 4 --min-count 1 --epochs 1 --out words");
+    let models = "autoregressive flow vae gan classes boxes tokens rnn words";
+    let server = Serving::start(path, &format!("{models} --threads 1"));
+    let picture = std::fs::read(path.join("shapes/star/00006.png")).unwrap();
+    for name in models.split(' ').chain(["transport", "graph"]) {
+        let answers = every_verb(&server, name, &picture);
+        if name == "rnn" {
+            // It has a tokenizer of its own, and is no tokenizer.
+            assert_eq!(answers[0].0, "rnn/generate");
+        }
+    }
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn pictures_are_drawn_as_the_command_line_draws_them() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path();
+    let mut images = vec![0, 0, 8, 3, 0, 0, 0, 60, 0, 0, 0, 4, 0, 0, 0, 4];
+    images.extend((0..60 * 16).map(|at: u32| (at * 37 % 251) as u8));
+    std::fs::write(path.join("images.idx"), images).unwrap();
+    json(path, "vae train images.idx --likelihood gaussian --epochs 1 --out vae");
+    let server = Serving::start(path, "vae");
+    let (status, drawn) = server.ask("vae/sample", br#"{"count": 2, "seed": 3}"#);
+    assert_eq!(status, 200, "{drawn}");
+    json(path, "vae sample vae -n 2 --seed 3 --out drawn.csv");
+    let text = std::fs::read_to_string(path.join("drawn.csv")).unwrap();
+    let (names, rows) = text.split_once('\n').unwrap();
+    for (row, line) in rows.lines().enumerate() {
+        for (name, cell) in names.split(',').zip(line.split(',')) {
+            assert_eq!(
+                drawn["rows"][row][name].as_f64().unwrap(),
+                cell.parse::<f64>().unwrap(),
+                "{row} {name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn signals_end_a_server_in_time_whatever_is_connected() {
+    let place = tempfile::tempdir().unwrap();
+    // Right after the line that says that it is ready.
+    let server = Serving::start(place.path(), "");
+    assert_eq!(server.stop(), Some(0));
+    // With a connection that sent a byte, one that reads nothing, and one that is half through its body.
+    let server = Serving::start(place.path(), "--drain 2s");
+    let address = server.1.strip_prefix("http://").unwrap().to_owned();
+    let heads =
+        ["P", "POST /v1/models/graph/tree HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"];
+    let open: Vec<std::net::TcpStream> = heads
+        .iter()
+        .map(|head| {
+            let mut stream = std::net::TcpStream::connect(&address).unwrap();
+            std::io::Write::write_all(&mut stream, head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(100));
+    let begun = std::time::Instant::now();
+    assert_eq!(server.stop(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    drop(open);
+    // A second signal does not wait.
+    let server = Serving::start(place.path(), "--drain 60s");
+    let mut stream = std::net::TcpStream::connect(server.1.strip_prefix("http://").unwrap()).unwrap();
+    std::io::Write::write_all(&mut stream, heads[1].as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    Command::new("kill").args(["-TERM", &server.0.id().to_string()]).status().unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(server.stop(), Some(130));
+}
