@@ -29,13 +29,15 @@ impl Drop for Finishing {
 }
 
 /// Makes Ctrl-C, SIGTERM and a terminal that is closed ask for a stop after the current step. What the process was
-/// started to ignore (`nohup`, a script's `&`) it goes on ignoring. Later calls do nothing.
-pub fn install_interrupt_handler() {
+/// started to ignore (`nohup`, a script's `&`) it goes on ignoring. Where no work is to be saved the process ends with the code
+/// 130, after `ends`, which may say so. Later calls do nothing.
+pub fn install_interrupt_handler(ends: fn()) {
     let ignored = ignored::signals();
     // A second handler in one process is refused; the first serves.
-    let installed = ctrlc::set_handler(|| {
+    let installed = ctrlc::set_handler(move || {
         let again = REQUESTED.swap(true, Ordering::SeqCst);
         if again || FINISHING.load(Ordering::SeqCst) == 0 {
+            ends();
             std::process::exit(INTERRUPTED);
         }
         crate::say("stopping after this step; once more ends the program at once");

@@ -18,6 +18,8 @@
 #[cfg(feature = "folders")]
 mod checkpoints;
 #[cfg(feature = "folders")]
+mod contents;
+#[cfg(feature = "folders")]
 pub mod disk;
 #[cfg(feature = "folders")]
 mod error;
@@ -38,6 +40,8 @@ mod stop;
 #[cfg(feature = "folders")]
 pub use checkpoints::Checkpoints;
 #[cfg(feature = "folders")]
+pub use contents::read_json;
+#[cfg(feature = "folders")]
 pub use error::{Error, is_of_request};
 pub use guard::{guarded, is_guarded, message};
 #[cfg(feature = "folders")]
@@ -47,6 +51,6 @@ pub use lock::Lock;
 #[cfg(feature = "folders")]
 pub use new_file::{NewFile, write_file};
 #[cfg(feature = "folders")]
-pub use run_folder::{Existing, Resumed, RunFolder, read_json};
+pub use run_folder::{Existing, Resumed, RunFolder};
 pub use say::say;
 pub use stop::{Gone, Wanted, is_stop, stop_point};

@@ -25,7 +25,10 @@ impl Lock {
     /// When another process has it: its number is named.
     pub fn take(path: PathBuf, shown: &Path) -> Result<Self, Error> {
         for _ in 0..TRIES {
-            let failed = |source| Error::io("lock", shown, source);
+            let failed = |source| Error::io("write", shown, source);
+            if path.is_symlink() || (path.exists() && !path.is_file()) {
+                return Err(in_the_way(&path));
+            }
             let mut file = OpenOptions::new()
                 .read(true)
                 .write(true)
@@ -50,6 +53,12 @@ impl Lock {
                 Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {}
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
+            // A file of this name that dozen did not write is somebody's.
+            let mut found = Vec::new();
+            let _ = (&file).take(NOTE_BYTES).read_to_end(&mut found);
+            if !found.is_empty() && !found.starts_with(b"process ") {
+                return Err(in_the_way(&path));
+            }
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
             let note = format!("process {}\n{now}\n", std::process::id());
             file.set_len(0)
@@ -63,6 +72,16 @@ impl Lock {
         }
         Err(Error::folder(shown, "is locked and unlocked by other processes all the time; try again"))
     }
+}
+
+/// Bytes that a note has, at most.
+const NOTE_BYTES: u64 = 100;
+
+fn in_the_way(path: &Path) -> Error {
+    Error::folder(
+        path,
+        "is in the way: dozen locks a run by a file of this name, and did not write this one; move it away, or choose another --out",
+    )
 }
 
 fn holder_of(note: &str) -> String {

@@ -31,6 +31,9 @@ impl NewFile {
     /// # Errors
     /// When the folder is not there or cannot be written to, the name is a folder's, or the file is read-only.
     pub fn create(path: &Path) -> Result<Self> {
+        if let Some(file) = standard(path)? {
+            return Ok(Self { file, way: Way::InPlace });
+        }
         let target = if path.is_symlink() {
             path.canonicalize().unwrap_or_else(|_| path.to_owned())
         } else {
@@ -63,7 +66,11 @@ impl NewFile {
             Err(error) if before.is_some() && error.kind() == ErrorKind::PermissionDenied => {
                 Self::in_place(&target)
             }
-            Err(error) => Err(error),
+            Err(_) if !folder.exists() => {
+                Err(Error::new(ErrorKind::NotFound, format!("there is no folder `{}`", folder.display())))
+            }
+            // Without the hidden file's name, which nobody knows.
+            Err(error) => Err(Error::from(error.kind())),
         }
     }
 
@@ -88,6 +95,7 @@ impl NewFile {
             }
             Err(error) => Err(error),
             Ok(()) => {
+                crate::contents::note(&target);
                 // The name is gone already: there is nothing to remove.
                 let _ = temporary.keep();
                 Ok(())
@@ -104,6 +112,36 @@ impl Write for NewFile {
     fn flush(&mut self) -> Result<()> {
         self.file.flush()
     }
+}
+
+/// Standard output or standard error, where a path or the link that it is leads there: what stands in it already stays.
+#[cfg(unix)]
+fn standard(path: &Path) -> Result<Option<File>> {
+    use std::os::fd::AsFd;
+    let mut path = path.to_owned();
+    // As many links as the system follows.
+    for _ in 0..40 {
+        let of = |number: u8| {
+            ["/dev/fd/", "/proc/self/fd/"].iter().any(|place| path == Path::new(&format!("{place}{number}")))
+        };
+        let file = if path == Path::new("/dev/stdout") || of(1) {
+            std::io::stdout().as_fd().try_clone_to_owned()?
+        } else if path == Path::new("/dev/stderr") || of(2) {
+            std::io::stderr().as_fd().try_clone_to_owned()?
+        } else if let Ok(next) = path.read_link() {
+            path = path.parent().unwrap_or(Path::new("")).join(next);
+            continue;
+        } else {
+            return Ok(None);
+        };
+        return Ok(Some(file.into()));
+    }
+    Ok(None)
+}
+
+#[cfg(not(unix))]
+fn standard(_path: &Path) -> Result<Option<File>> {
+    Ok(None)
 }
 
 /// Files that a kill may have left: hidden, and named after the file that they were to become.

@@ -12,7 +12,6 @@
 //!
 //! So a kill leaves one of few states, and [`RunFolder::begin`] and [`RunFolder::resume`] lead each back to a whole one.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,16 +20,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::contents::{
+    CHECKPOINTS, CONFIG, FILES, REPLACED, RUN, discard_temporaries, entries, family_of, is_whole, name_of,
+    read_json, remove, rename, sorted_files, tidy, write_bytes, write_json,
+};
 use crate::new_file::is_temporary;
 use crate::out::Out;
-use crate::{Checkpoints, Error, Lock, disk, write_file};
-
-const CONFIG: &str = "config.json";
-const RUN: &str = "run.json";
-const REPLACED: &str = "replaced";
-const CHECKPOINTS: &str = "checkpoints";
-/// The key of `config.json` under which all files of the folder are listed.
-const FILES: &str = "files";
+use crate::{Checkpoints, Error, Lock, disk};
 
 /// What becomes of a model that is in the folder already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +66,7 @@ pub struct RunFolder {
     out: Out,
     partial: PathBuf,
     existing: Existing,
+    dropped: bool,
     checkpoint_every: Duration,
     _held: Arc<Held>,
 }
@@ -88,7 +85,8 @@ impl Drop for Held {
         let worthless = self.partial.join(RUN).exists()
             && !self.partial.join(REPLACED).exists()
             && !self.partial.join(CHECKPOINTS).join("last/state.json").exists()
-            && !is_whole(&self.partial);
+            && !is_whole(&self.partial)
+            && sorted_files(&self.partial).is_ok_and(|(_, foreign)| foreign.is_empty());
         if worthless {
             // What cannot be removed is in nobody's way: the next run does it.
             let _ = remove(&self.partial);
@@ -116,8 +114,11 @@ impl RunFolder {
         let mut run = Self::locked(out)?;
         run.existing = existing;
         run.recover()?;
+        // An unfinished run comes first: it is what a person may have forgotten.
+        run.check_partial()?;
         run.check_out(true)?;
-        run.clear_partial()?;
+        run.dropped = run.has_checkpoint();
+        remove(&run.partial)?;
         disk::make_folder(&run.partial).map_err(|e| Error::io("make", &run.partial, e))?;
         run.write_json(RUN, &Made { overwrite: existing == Existing::Overwrite })?;
         Ok(run)
@@ -128,6 +129,10 @@ impl RunFolder {
     /// # Errors
     /// When there is none, or another process goes on with it.
     pub fn resume(out: &Path) -> Result<Resumed, Error> {
+        // What a shell completes the name to where OUT is not there yet.
+        let typed = out.to_string_lossy();
+        let stem = typed.trim_end_matches('/').strip_suffix(".partial");
+        let out = stem.filter(|_| out.join(RUN).exists()).map_or(out, Path::new);
         let mut run = Self::locked(out)?;
         if run.recover()? {
             return Ok(Resumed::Finished(run.out.shown));
@@ -150,13 +155,14 @@ impl RunFolder {
         if let Some(above) = out.path.parent().filter(|above| !above.exists()) {
             disk::make_folders(above).map_err(|e| Error::io("make", above, e))?;
         }
-        let lock = Lock::take(out.beside(".lock"), &out.shown)?;
+        let lock = Lock::take(out.beside(".partial.lock"), &out.shown)?;
         let partial = out.beside(".partial");
         let held = Held { partial: partial.clone(), _lock: lock };
         Ok(Self {
             out,
             partial,
             existing: Existing::Keep,
+            dropped: false,
             checkpoint_every: CHECKPOINT_EVERY,
             _held: Arc::new(held),
         })
@@ -180,6 +186,11 @@ impl RunFolder {
     /// The folder of the last checkpoint.
     pub fn last(&self) -> PathBuf {
         self.partial.join(CHECKPOINTS).join("last")
+    }
+
+    /// Whether an unfinished run that could have been resumed made room for this one.
+    pub fn has_dropped_a_run(&self) -> bool {
+        self.dropped
     }
 
     /// Whether there is a checkpoint to go on from.
@@ -295,8 +306,8 @@ impl RunFolder {
         let synced = || disk::sync_all(partial).map_err(|e| Error::io("write", partial, e));
         discard_temporaries(partial)?;
         synced()?;
-        let mut files = files_below(partial)?;
-        files.retain(|file| file != RUN && !file.starts_with(&format!("{CHECKPOINTS}/")));
+        // What somebody else put there goes with the folder, and keeps it from being overwritten.
+        let (files, _) = sorted_files(partial)?;
         let mut config: Value = self.read_json(CONFIG)?;
         config[FILES] = files.into_iter().collect();
         self.write_json(CONFIG, &config)?;
@@ -321,7 +332,10 @@ impl RunFolder {
             self.check_out(false).map_err(|error| match error {
                 Error::Folder { folder, problem } => Error::Folder {
                     folder,
-                    problem: format!("{problem} (the new model is whole in `{}`)", partial.display()),
+                    problem: format!(
+                        "{problem} (the new model is whole in `{}`, and --resume puts it in its place)",
+                        partial.display()
+                    ),
                 },
                 other => other,
             })?;
@@ -386,7 +400,7 @@ impl RunFolder {
             });
         }
         let family = family_of(out)
-            .map_err(|problem| Error::folder(shown, format!("{problem}; choose another --out")))?;
+            .map_err(|problem| Error::folder(shown, format!("{problem}, or choose another --out")))?;
         if self.existing == Existing::Keep {
             let told = if beginning { "" } else { " meanwhile" };
             return Err(Error::folder(
@@ -400,17 +414,28 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Makes room for the run's own folder.
-    fn clear_partial(&self) -> Result<(), Error> {
+    /// Whether the run's own folder is free, or may be made so.
+    fn check_partial(&self) -> Result<(), Error> {
         let (partial, out) = (&self.partial, self.out.shown.display());
         if !partial.exists() {
             return Ok(());
         }
-        let only_leftovers = entries(partial)?.iter().all(|path| is_temporary(&name_of(path)));
+        // A kill between making the folder and writing into it.
+        let is_start =
+            |path: &PathBuf| is_temporary(&name_of(path)) && name_of(path).starts_with(".run.json.");
+        let only_leftovers = entries(partial)?.iter().all(is_start);
         if !only_leftovers && !partial.join(RUN).exists() {
             return Err(Error::folder(
                 partial,
                 "is in the way: it is no unfinished run of dozen; move it away, or choose another --out",
+            ));
+        }
+        if let Some(foreign) = sorted_files(partial)?.1.first() {
+            return Err(Error::folder(
+                partial,
+                format!(
+                    "also holds `{foreign}`, which dozen did not write; move that away, or choose another --out"
+                ),
             ));
         }
         if self.existing == Existing::Keep {
@@ -429,139 +454,6 @@ impl RunFolder {
                 ));
             }
         }
-        remove(partial)
+        Ok(())
     }
-}
-
-/// The family of a model folder that dozen wrote, with all that is in it.
-///
-/// # Errors
-/// With what is wrong, when it is no model folder, or something else is in it, too.
-fn family_of(folder: &Path) -> Result<String, String> {
-    let config: Value = read_json(&folder.join(CONFIG))
-        .map_err(|_| "is not empty and not a model folder of dozen".to_owned())?;
-    let (Some(family), Some(_)) = (config["family"].as_str(), config["format"].as_u64()) else {
-        return Err("is not empty and not a model folder of dozen".to_owned());
-    };
-    let files: Option<BTreeSet<String>> = config[FILES]
-        .as_array()
-        .map(|files| files.iter().filter_map(|file| Some(file.as_str()?.to_owned())).collect());
-    let files = files.ok_or(
-        "holds a model, but its config.json does not list its files, so that dozen does not replace it",
-    )?;
-    let there = files_below(folder).map_err(|error| format!("cannot be looked through: {error}"))?;
-    match there.iter().find(|file| !files.contains(*file)) {
-        None => Ok(family.to_owned()),
-        Some(foreign) => Err(format!("also holds `{foreign}`, which dozen did not write; move that away")),
-    }
-}
-
-/// Removes what putting a model in its place may leave when the process is killed at its end.
-fn tidy(out: &Path) -> Result<(), Error> {
-    let run = out.join(RUN);
-    if !run.exists() || !is_whole(out) {
-        return Ok(());
-    }
-    let replaced = out.join(REPLACED);
-    if replaced.exists() {
-        // Some of its files may be gone already; what is not in its list stays.
-        let files: Value = read_json(&replaced.join(CONFIG)).unwrap_or_default();
-        let mut files: Vec<&str> =
-            files[FILES].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        files.retain(|file| *file != CONFIG);
-        for file in files.into_iter().map(|file| replaced.join(file)).filter(|file| file.exists()) {
-            disk::remove_file(&file).map_err(|e| Error::io("remove", &file, e))?;
-        }
-        for folder in entries(&replaced)?.into_iter().filter(|path| path.is_dir()) {
-            // Those with anything left in them stay.
-            let _ = disk::remove_folder(&folder);
-        }
-        let config = replaced.join(CONFIG);
-        if entries(&replaced)?.iter().all(|path| *path == config) {
-            if config.exists() {
-                disk::remove_file(&config).map_err(|e| Error::io("remove", &config, e))?;
-            }
-            disk::remove_folder(&replaced).map_err(|e| Error::io("remove", &replaced, e))?;
-        }
-    }
-    disk::remove_file(&run).map_err(|e| Error::io("remove", &run, e))
-}
-
-/// Whether a model's configuration lists all its files, which is written last.
-fn is_whole(folder: &Path) -> bool {
-    read_json::<Value>(&folder.join(CONFIG)).is_ok_and(|config| config[FILES].is_array())
-}
-
-fn name_of(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// What is in a folder, in the order of names; nothing where there is none.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let failed = |e| Error::io("read", folder, e);
-    if !folder.exists() {
-        return Ok(Vec::new());
-    }
-    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
-        .map_err(failed)?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<_, _>>()
-        .map_err(failed)?;
-    found.sort();
-    Ok(found)
-}
-
-/// All files below a folder, by their names from it.
-fn files_below(folder: &Path) -> Result<Vec<String>, Error> {
-    let mut found = Vec::new();
-    for path in entries(folder)? {
-        let name = name_of(&path);
-        if path.is_dir() && !path.is_symlink() {
-            let inner = files_below(&path)?;
-            // An empty folder counts as well: it is somebody's.
-            if inner.is_empty() {
-                found.push(format!("{name}/"));
-            }
-            found.extend(inner.into_iter().map(|file| format!("{name}/{file}")));
-        } else {
-            found.push(name);
-        }
-    }
-    Ok(found)
-}
-
-fn discard_temporaries(folder: &Path) -> Result<(), Error> {
-    for path in entries(folder)?.into_iter().filter(|path| is_temporary(&name_of(path))) {
-        disk::remove_file(&path).map_err(|e| Error::io("remove", &path, e))?;
-    }
-    Ok(())
-}
-
-fn rename(from: &Path, to: &Path) -> Result<(), Error> {
-    disk::rename(from, to).map_err(|e| Error::io("write", to, e))
-}
-
-fn remove(path: &Path) -> Result<(), Error> {
-    if !path.exists() {
-        return Ok(());
-    }
-    disk::remove_all(path).map_err(|e| Error::io("remove", path, e))
-}
-
-fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    write_file(path, bytes).map_err(|e| Error::io("write", path, e))
-}
-
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
-    let text = serde_json::to_string_pretty(value).map_err(|e| Error::io("write", path, e.into()))?;
-    write_bytes(path, (text + "\n").as_bytes())
-}
-
-/// Reads a JSON file of a folder.
-///
-/// # Errors
-/// When it cannot be read, or holds something else.
-pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
-    serde_json::from_str(&text).map_err(|e| Error::folder(path, format!("cannot be understood: {e}")))
 }

@@ -1,26 +1,42 @@
 //! Bodies of requests: how much of them there may be at once, and what is in them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use futures_util::StreamExt;
 use serde_json::{Map, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::http::Limits;
 use crate::{Request, Takes, Verb};
 
 /// Room for bodies that have arrived and are not answered, of all connections together.
 #[derive(Clone)]
-pub(crate) struct Room(Arc<Semaphore>);
+pub(crate) struct Room {
+    /// For the first bytes of each body, so that large ones leave room for small ones.
+    small: Arc<Semaphore>,
+    large: Arc<Semaphore>,
+}
+
+/// Bytes of a body that are small.
+const SMALL: usize = 256 << 10;
+
+/// A body of which nothing comes for so long is not waited for.
+const STALLED: Duration = Duration::from_secs(5);
 
 /// Room is given out in pieces of so many bytes.
 const PIECE: usize = 1 << 10;
 
 /// Why a body is not taken.
 pub(crate) enum Unfit {
-    /// It is larger than the limit, or broke off.
+    /// It is larger than the limit.
     TooLarge,
+    /// It broke off.
+    Broken,
+    /// Nothing of it comes any more.
+    Stalled,
     /// Too much is held already.
     NoRoom,
 }
@@ -28,33 +44,33 @@ pub(crate) enum Unfit {
 /// A body and the room that it takes.
 pub(crate) struct Arrived {
     pub(crate) bytes: Bytes,
-    pub(crate) room: Option<OwnedSemaphorePermit>,
+    pub(crate) room: Vec<OwnedSemaphorePermit>,
 }
 
 impl Room {
     pub(crate) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new((bytes / PIECE).clamp(1, Semaphore::MAX_PERMITS))))
+        let of = |bytes: usize| Arc::new(Semaphore::new((bytes / PIECE).clamp(1, Semaphore::MAX_PERMITS)));
+        Self { small: of(bytes / 4), large: of(bytes / 4 * 3) }
     }
 
     /// Reads a body as it comes, and takes room only for what has come.
     pub(crate) async fn read(&self, body: Body, most: usize) -> Result<Arrived, Unfit> {
         let mut stream = body.into_data_stream();
-        let (mut all, mut room): (Vec<u8>, Option<OwnedSemaphorePermit>) = (Vec::new(), None);
-        while let Some(part) = stream.next().await {
-            let part = part.map_err(|_| Unfit::TooLarge)?;
+        let (mut all, mut room, mut held) = (Vec::new(), Vec::new(), 0);
+        loop {
+            let part = timeout(STALLED, stream.next()).await.map_err(|_| Unfit::Stalled)?;
+            let Some(part) = part else { break };
+            let part = part.map_err(|_| Unfit::Broken)?;
             if all.len() + part.len() > most {
                 return Err(Unfit::TooLarge);
             }
             all.extend_from_slice(&part);
-            let (wanted, held) =
-                (all.len().div_ceil(PIECE), room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
+            let wanted = all.len().div_ceil(PIECE);
             if wanted > held {
+                let of = if all.len() <= SMALL { &self.small } else { &self.large };
                 let more = u32::try_from(wanted - held).map_err(|_| Unfit::TooLarge)?;
-                let more = Arc::clone(&self.0).try_acquire_many_owned(more).map_err(|_| Unfit::NoRoom)?;
-                match &mut room {
-                    Some(room) => room.merge(more),
-                    None => room = Some(more),
-                }
+                room.push(Arc::clone(of).try_acquire_many_owned(more).map_err(|_| Unfit::NoRoom)?);
+                held = wanted;
             }
         }
         Ok(Arrived { bytes: all.into(), room })
@@ -77,7 +93,17 @@ pub(crate) fn request(
         Takes::Picture(_) if bytes.is_empty() => {
             return Err("the body is empty: it is to be the bytes of a picture".into());
         }
-        Takes::Picture(_) => (options, bytes.to_vec()),
+        Takes::Picture(_) => {
+            let asked = options.as_object().into_iter().flatten().map(|(name, _)| name);
+            if let Some(unknown) = asked.into_iter().find(|name| !verb.knows(name)) {
+                return Err(format!(
+                    "`{unknown}` is not an option of {}; it takes {}",
+                    verb.name,
+                    verb.names()
+                ));
+            }
+            (options, bytes.to_vec())
+        }
         Takes::Json(_) => {
             let cells = cells(bytes);
             if cells > limits.cells {
@@ -88,8 +114,15 @@ pub(crate) fn request(
             }
             let value: Value =
                 serde_json::from_slice(bytes).map_err(|error| format!("the body is not JSON: {error}"))?;
-            if !value.is_object() {
+            let Some(values) = value.as_object() else {
                 return Err("the body is to be a JSON object".into());
+            };
+            if let Some(unknown) = values.keys().find(|name| !verb.knows(name)) {
+                return Err(format!(
+                    "`{unknown}` is not a value of {}; it takes {}",
+                    verb.name,
+                    verb.names()
+                ));
             }
             (value, Vec::new())
         }

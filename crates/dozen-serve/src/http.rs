@@ -8,16 +8,19 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Query, Request as HttpRequest, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::channel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
 
 use crate::access::Access;
@@ -226,7 +229,12 @@ fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/health", get(|| async { json_response(StatusCode::OK, &json!({ "status": "ok" })) }))
         .merge(known)
-        .layer(CompressionLayer::new())
+        // What comes piece by piece is not held back to be packed.
+        .layer(
+            CompressionLayer::new()
+                .compress_when(SizeAbove::new(1024).and(NotForContentType::const_new("text/plain"))),
+        )
+        .layer(from_fn(logged))
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(SetRequestIdLayer::x_request_id(Numbered::default()))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
@@ -243,6 +251,22 @@ impl MakeRequestId for Numbered {
         let number = self.0.fetch_add(1, Ordering::Relaxed) + 1;
         HeaderValue::from_str(&number.to_string()).ok().map(RequestId::new)
     }
+}
+
+/// Longer addresses are cut in the log.
+const LOGGED: usize = 200;
+
+/// A line for each request, whatever became of it.
+async fn logged(request: HttpRequest, next: Next) -> Response {
+    let started = Instant::now();
+    let method = request.method().clone();
+    let path: String = request.uri().path().chars().take(LOGGED).collect();
+    let id = request.extensions().get::<RequestId>().cloned();
+    let response = next.run(request).await;
+    let id = id.as_ref().and_then(|id| id.header_value().to_str().ok()).unwrap_or_default();
+    let (status, milliseconds) = (response.status().as_u16(), started.elapsed().as_secs_f64() * 1e3);
+    tracing::info!(request = id, method = method.as_str(), path, status, milliseconds, "answered");
+    response
 }
 
 /// Lets in those that may ask.
@@ -320,11 +344,13 @@ async fn models(State(shared): State<Arc<Shared>>) -> Response {
 async fn ask(
     State(shared): State<Arc<Shared>>,
     Extension(connection): Extension<Arc<Connection>>,
-    Extension(id): Extension<RequestId>,
-    Path((name, verb)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     Query(query): Query<Vec<(String, String)>>,
     body: Body,
 ) -> Response {
+    let Ok(Path((name, verb))) = path else {
+        return refusal(StatusCode::BAD_REQUEST, "the address is not valid UTF-8");
+    };
     let started = Instant::now();
     let response = answered(&shared, &connection, &name, &verb, query, body).await;
     let (status, took) = (response.status().as_u16(), started.elapsed());
@@ -335,15 +361,6 @@ async fn ask(
         .any(|entry| entry.name == name && entry.verbs.iter().any(|own| own.name == verb));
     let (name, verb) = if known { (name.as_str(), verb.as_str()) } else { ("", "") };
     shared.metrics.record(name, verb, status, took);
-    let id = id.header_value().to_str().unwrap_or_default();
-    tracing::info!(
-        request = id,
-        model = name,
-        verb,
-        status,
-        milliseconds = took.as_secs_f64() * 1e3,
-        "answered"
-    );
     response
 }
 
@@ -377,17 +394,25 @@ async fn answered(
     let _answering = Answering::begin(connection);
     let body = match read {
         Ok(Ok(body)) => body,
+        Ok(Err(Unfit::Broken)) => return refusal(StatusCode::BAD_REQUEST, "the body broke off"),
         Ok(Err(Unfit::TooLarge)) => {
             return refusal(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                &format!("the body broke off, or has more than {} bytes", limits.body),
+                &format!("the body has more than {} bytes", limits.body),
             );
         }
         Ok(Err(Unfit::NoRoom)) => return full("the server holds too many bodies already; try again"),
-        Err(_) => return refusal(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive"),
+        Ok(Err(Unfit::Stalled)) | Err(_) => {
+            return refusal(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive");
+        }
     };
-    let stream =
-        entry.verbs[place].streams && query.iter().any(|(name, value)| name == "stream" && value == "true");
+    let streams = entry.verbs[place].streams;
+    let wanted = query.iter().filter(|(name, _)| streams && name == "stream");
+    let stream = match wanted.map(|(_, value)| value.as_str()).collect::<Vec<_>>()[..] {
+        [] | ["false"] => false,
+        ["true"] => true,
+        _ => return refusal(StatusCode::BAD_REQUEST, "`stream` is true or false"),
+    };
     let (sender, mut pieces) = channel::<String>(64);
     let asked = Asked { verb: place, query, body, pieces: stream.then_some(sender) };
     let Some(mut waiting) = entry.queue.ask(asked) else {
@@ -426,13 +451,15 @@ impl Drop for Answering {
 /// The pieces as they come. The answer is held until the last, for a model leaves requests that nobody waits for.
 fn piece_by_piece(first: String, pieces: tokio::sync::mpsc::Receiver<String>, waiting: Waiting) -> Body {
     let state = (Some(first), pieces, waiting);
-    Body::from_stream(futures_util::stream::unfold(state, |(first, mut pieces, waiting)| async move {
+    let stream = futures_util::stream::unfold(state, |(first, mut pieces, waiting)| async move {
         let piece = match first {
             Some(first) => first,
             None => pieces.recv().await?,
         };
         Some((Ok::<_, std::convert::Infallible>(Bytes::from(piece)), (None, pieces, waiting)))
-    }))
+    });
+    // It may be asked again after its end.
+    Body::from_stream(stream.fuse())
 }
 
 fn told(answer: Option<Result<Value, Refusal>>) -> Response {

@@ -121,7 +121,11 @@ fn object(example: &Value, verb: &Verb, limits: &Limits) -> Value {
         .flatten()
         .map(|(name, example)| (name.clone(), bounded(name, example, verb, limits)))
         .collect();
-    json!({ "type": "object", "properties": properties, "required": verb.needs })
+    let mut properties = properties;
+    for name in &verb.may {
+        properties.insert((*name).to_owned(), json!({}));
+    }
+    json!({ "type": "object", "properties": properties, "required": verb.needs, "additionalProperties": false })
 }
 
 /// The type of an example, and what a verb says of its bounds.
@@ -141,6 +145,13 @@ fn bounded(name: &str, example: &Value, verb: &Verb, limits: &Limits) -> Value {
             schema["maxItems"] = most.min(limits.rows).into();
         }
         Some(Bound::Ids) => schema["items"] = json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
+    }
+    // What may be left out may be null.
+    if !verb.needs.contains(&name)
+        && let Some(kind) = schema.get("type").cloned()
+        && matches!(verb.takes, Takes::Json(_))
+    {
+        schema["type"] = json!([kind, "null"]);
     }
     schema
 }

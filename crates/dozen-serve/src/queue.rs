@@ -130,7 +130,8 @@ impl Worker {
                 }
             }
             // The rooms of their bodies are given back when all is answered.
-            let rooms: Vec<_> = together.iter_mut().map(|job| job.asked.body.room.take()).collect();
+            let rooms: Vec<_> =
+                together.iter_mut().flat_map(|job| std::mem::take(&mut job.asked.body.room)).collect();
             let verb = self.verbs[verb].clone();
             let understood = together.into_iter().filter_map(|job| self.understand(&verb, job)).collect();
             self.answer(&verb, understood);

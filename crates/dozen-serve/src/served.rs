@@ -38,6 +38,8 @@ pub struct Verb {
     pub takes: Takes,
     /// Whether it can answer piece by piece, with `?stream=true`.
     pub streams: bool,
+    /// Values that may be given beside those of the example.
+    pub may: Vec<&'static str>,
     /// Values that must be given.
     pub needs: Vec<&'static str>,
     /// What values may be, by their names.
@@ -71,7 +73,30 @@ pub enum Takes {
 impl Verb {
     /// One that answers at once.
     pub fn new(name: &'static str, summary: &'static str, takes: Takes) -> Self {
-        Self { name, summary, takes, streams: false, needs: Vec::new(), bounds: Vec::new() }
+        Self { name, summary, takes, streams: false, may: Vec::new(), needs: Vec::new(), bounds: Vec::new() }
+    }
+
+    /// The values that it takes: those of its example.
+    fn values(&self) -> impl Iterator<Item = &str> {
+        let (Takes::Json(example) | Takes::Picture(example)) = &self.takes;
+        let named = example.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+        named.chain(self.may.iter().copied())
+    }
+
+    /// Whether it takes a value of this name.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.values().any(|known| known == name)
+    }
+
+    /// The names of what it takes.
+    pub(crate) fn names(&self) -> String {
+        self.values().collect::<Vec<_>>().join(", ")
+    }
+
+    /// The same with values beside those of the example.
+    #[must_use]
+    pub fn taking(self, names: &[&'static str]) -> Self {
+        Self { may: names.to_vec(), ..self }
     }
 
     /// The same with values that must be given.

@@ -54,7 +54,7 @@ impl Served for Doubling {
     }
 
     fn verbs(&self) -> Vec<Verb> {
-        let example = || Takes::Json(json!({ "x": 1.5 }));
+        let example = || Takes::Json(json!({ "x": 1.5, "more": [1], "text": "" }));
         vec![
             Verb::new("double", "Twice a number", example()),
             Verb::new("slowly", "The same after a while", example()),
@@ -109,12 +109,17 @@ fn requests_are_answered_or_refused_in_words() {
     assert_eq!(ask("double", br#"{"x": 21}"#), (200, r#"{"y":42.0}"#.into()));
     assert_eq!(ask("size?times=3", b"12345"), (200, r#"{"size":15}"#.into()));
     assert_eq!(ask("count?stream=true", br#"{"x": 4}"#), (200, "0 1 2 3 ".into()));
+    let packed =
+        agent().post(format!("{server}/v1/models/twice/count?stream=true")).header("Accept-Encoding", "gzip");
+    assert_eq!(packed.send(r#"{"x": 3}"#).unwrap().body_mut().read_to_string().unwrap(), "0 1 2 ");
+    assert_eq!(ask("count?stream=perhaps", br#"{"x": 4}"#).0, 400);
     let refused = |verb: &str, body: &[u8], status: u16, words: &str| {
         let (found, sentence) = ask(verb, body);
         assert!(found == status && sentence.contains(words), "{found} {sentence}");
     };
     refused("double", b"{}", 400, "`x` is missing");
     refused("double", br#"{"x": "two"}"#, 400, "a number is needed");
+    refused("double", br#"{"x": 1, "z": 2}"#, 400, "`z` is not a value of double; it takes");
     refused("double", b"no JSON", 400, "the body is not JSON");
     refused("double", b"[1]", 400, "a JSON object");
     refused("double", &[b'['; 900], 400, "recursion limit");

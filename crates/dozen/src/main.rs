@@ -14,6 +14,8 @@ mod training;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::process::ExitCode;
 
+use dozen::run::install_interrupt_handler;
+
 use crate::args::{Command, Context, Invocation};
 use crate::output::Failure;
 use crate::resume::Resumption;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let invocation = Invocation::from_environment()?;
         as_json = invocation.context.json();
+        output::expect_json(as_json);
         run(invocation)
     }));
     let outcome =
@@ -68,13 +71,17 @@ fn say_fault(panic: &PanicHookInfo) {
 }
 
 fn run(invocation: Invocation) -> Result<(), Failure> {
-    let Resumption::Run(Invocation { command, context, .. }) = resume::resume(invocation)? else {
+    let Resumption::Run(Invocation { command, context, matches }) = resume::resume(invocation)? else {
         return Ok(());
     };
     context.set_limits()?;
+    resume::keep_inputs(&matches)?;
     if let Command::Serve(arguments) = command {
         // Models have pools of their own; a thread of this one would wait in vain where it is the only one.
         return commands::serve::run(&arguments, &context);
+    }
+    if !matches!(command, Command::Sql(_)) {
+        install_interrupt_handler(output::say_interrupted);
     }
     // On a thread of the pool: a kernel then starts without waking another thread and waiting for it.
     rayon::scope(|_| dispatch(command, &context))

@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dozen::data::{DataError, Table, write_csv, write_file};
 use dozen::report::Report;
@@ -84,7 +85,8 @@ impl Failure {
                 true
             }
         };
-        if as_json || !said {
+        // A command that has printed its result, and fails by what that is, has printed its one object.
+        if (as_json || !said) && !PRINTED.load(Ordering::Relaxed) {
             let sentence = self.sentence();
             let sentence = sentence.trim_end();
             let sentence = sentence.strip_prefix("error: ").unwrap_or(sentence);
@@ -142,6 +144,22 @@ pub(crate) fn write_report(folder: &Path, report: &Report) -> Result<String, Fai
     Ok(page.display().to_string())
 }
 
+/// Whether a result was printed.
+static PRINTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether results are to be JSON, for those who cannot be told otherwise.
+static AS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Notes whether results are to be JSON.
+pub(crate) fn expect_json(as_json: bool) {
+    AS_JSON.store(as_json, Ordering::Relaxed);
+}
+
+/// Says that somebody stopped the program where there was nothing to save.
+pub(crate) fn say_interrupted() {
+    let _ = Failure::Interrupted("interrupted".into()).report(AS_JSON.load(Ordering::Relaxed));
+}
+
 /// A result: JSON for programs and lines for people.
 pub(crate) struct Results {
     json: Map<String, Value>,
@@ -176,6 +194,7 @@ impl Results {
 
     /// Prints one or the other.
     pub(crate) fn print(self, as_json: bool) -> Result<(), Failure> {
+        PRINTED.store(true, Ordering::Relaxed);
         if as_json {
             print_text(&format!("{}\n", Value::Object(self.json)))
         } else {

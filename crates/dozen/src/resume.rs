@@ -87,7 +87,7 @@ pub(crate) fn resume(invocation: Invocation) -> Result<Resumption, Failure> {
         Resumed::Run(run) => {
             let begun = Begun::read(&run)?;
             let original = Invocation::parse(begun.arguments)?;
-            agree(&invocation.matches, &original.matches)?;
+            agree(&invocation.matches, &original.matches, &begun.directory)?;
             enter(&begun.directory, context);
             context.progress().say(&if run.has_checkpoint() {
                 format!("going on from the checkpoint in {}", run.last().display())
@@ -126,14 +126,17 @@ fn enter(directory: &Path, context: &Context) {
 }
 
 /// What may differ when a run is resumed.
-const FREE: [&str; 7] = ["resume", "json", "quiet", "threads", "max_pixels", "config", "overwrite"];
+const FREE: [&str; 8] =
+    ["resume", "json", "quiet", "threads", "max_pixels", "config", "overwrite", "checkpoint_every"];
 
 /// A run goes on with its own flags: what is given beside `--resume` must be what it was begun with.
-fn agree(given: &ArgMatches, original: &ArgMatches) -> Result<(), Failure> {
+fn agree(given: &ArgMatches, original: &ArgMatches, directory: &Path) -> Result<(), Failure> {
     let ((words, given), (original_words, original)) = (leaf(given), leaf(original));
     if words != original_words {
         let begun = original_words.join(" ");
-        return Err(Failure::request(format!("that run was begun by `dozen {begun}`; resume it so")));
+        return Err(Failure::request(format!(
+            "that run was begun by `dozen {begun}`; resume it with that command"
+        )));
     }
     let mut command = Cli::command();
     command.build();
@@ -142,7 +145,16 @@ fn agree(given: &ArgMatches, original: &ArgMatches) -> Result<(), Failure> {
     let differs = |argument: &&clap::Arg| {
         let id = argument.get_id().as_str();
         let typed = given.value_source(id) == Some(ValueSource::CommandLine);
-        typed && !FREE.contains(&id) && values(given, id) != values(original, id)
+        let (now, then) = (values(given, id), values(original, id));
+        let same_files = || {
+            let place = |path: &PathBuf, from: &Path| from.join(path).canonicalize().ok();
+            let here = std::env::current_dir().unwrap_or_default();
+            now.len() == then.len()
+                && now.iter().zip(&then).all(|(now, then)| {
+                    now == then || place(now, &here).is_some_and(|now| Some(now) == place(then, directory))
+                })
+        };
+        typed && !FREE.contains(&id) && now != then && !same_files()
     };
     let differing: Vec<String> = arguments.filter(differs).map(named).collect();
     if differing.is_empty() {
@@ -153,6 +165,25 @@ fn agree(given: &ArgMatches, original: &ArgMatches) -> Result<(), Failure> {
          train anew with another --out",
         differing.join(", ")
     )))
+}
+
+/// An output that is also an input would be gone with it.
+pub(crate) fn keep_inputs(matches: &ArgMatches) -> Result<(), Failure> {
+    let (_, leaf) = leaf(matches);
+    let file = |path: &PathBuf| path.is_file().then(|| path.canonicalize().ok()).flatten();
+    let ids = leaf.ids().map(clap::Id::as_str);
+    let outputs: Vec<PathBuf> = values(leaf, "out").iter().filter_map(file).collect();
+    for id in ids.filter(|id| *id != "out") {
+        let input =
+            values(leaf, id).into_iter().find(|path| file(path).is_some_and(|path| outputs.contains(&path)));
+        if let Some(input) = input {
+            return Err(Failure::request(format!(
+                "`{}` is an input and the --out as well; write to another file",
+                input.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The values of an argument; a folder's without slashes at its end.

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use dozen::nn::{
     Decay, Device, Existing, History, OptimizerConfig, RunFolder, Schedule, TrainConfig, choose_device,
-    install_interrupt_handler,
 };
 use serde_json::json;
 
@@ -46,16 +45,13 @@ pub(crate) struct Run {
     #[arg(long)]
     overwrite: bool,
     /// Seconds between checkpoints, which are kept to a twentieth of the time; 0 writes one after each step
-    #[arg(long, default_value_t = 20.0, value_name = "S")]
-    checkpoint_every: f64,
+    #[arg(long, default_value = "20s", value_name = "S", value_parser = seconds)]
+    checkpoint_every: Duration,
 }
 
 impl Run {
     /// Begins the run, or goes on with it, and makes Ctrl-C save it.
     pub(crate) fn begin(&self, context: &Context) -> Result<RunFolder, Failure> {
-        let every = Duration::try_from_secs_f64(self.checkpoint_every)
-            .map_err(|_| Failure::request("--checkpoint-every is a number of seconds, 0 or more"))?;
-        install_interrupt_handler();
         let run = if let Some(run) = &context.resumed {
             run.clone()
         } else {
@@ -64,11 +60,26 @@ impl Run {
                 .as_deref()
                 .ok_or_else(|| Failure::request("name the folder of the model with --out"))?;
             let run = RunFolder::begin(out, existing(self.overwrite))?;
+            if run.has_dropped_a_run() {
+                let message =
+                    format!("the unfinished run beside {} is dropped, as --overwrite says", out.display());
+                context.progress().say(&message);
+            }
             Begun::now(context).write(&run)?;
             run
         };
-        Ok(run.with_checkpoints_every(every))
+        Ok(run.with_checkpoints_every(self.checkpoint_every))
     }
+}
+
+/// A time, as `10`, `10s` or `0.5s`.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    let number = text.strip_suffix('s').unwrap_or(text).parse::<f64>();
+    let time = number
+        .ok()
+        .filter(|number| *number <= 1e6)
+        .and_then(|number| Duration::try_from_secs_f64(number).ok());
+    time.ok_or_else(|| "a number of seconds is needed, such as 10 or 10s".into())
 }
 
 fn existing(overwrite: bool) -> Existing {

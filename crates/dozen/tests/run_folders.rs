@@ -76,6 +76,9 @@ fn what_dozen_did_not_write_is_never_replaced() {
     std::fs::write(path.join("other.partial/thesis.tex"), "mine").unwrap();
     assert!(refused(path, &format!("{TRAIN} other --overwrite")).contains("is no unfinished run of dozen"));
     assert!(path.join("other.partial/thesis.tex").exists());
+    std::fs::write(path.join("Cargo.partial.lock"), "mine").unwrap();
+    assert!(refused(path, &format!("{TRAIN} Cargo")).contains("is in the way: dozen locks a run"));
+    assert_eq!(std::fs::read(path.join("Cargo.partial.lock")).unwrap(), b"mine");
     // Tokenizers and imported models are folders like all others.
     std::fs::write(path.join("text.txt"), "the cat and the hat ".repeat(40)).unwrap();
     succeeds(path, "tokenizer train text.txt --vocab-size 270 --out t");
@@ -98,12 +101,12 @@ fn one_process_writes_a_folder() {
         assert!(said.contains(&format!("is being written by process {}", std::process::id())), "{said}");
     }
     drop(run);
-    assert!(!path.join("m.lock").exists() && !path.join("m.partial").exists());
+    assert!(!path.join("m.partial.lock").exists() && !path.join("m.partial").exists());
     succeeds(path, &format!("{TRAIN} m"));
     // A lock that a kill left binds nobody.
-    std::fs::write(path.join("n.lock"), "process 1\n").unwrap();
+    std::fs::write(path.join("n.partial.lock"), "process 1\n").unwrap();
     succeeds(path, &format!("{TRAIN} n"));
-    assert!(!path.join("n.lock").exists());
+    assert!(!path.join("n.partial.lock").exists());
 }
 
 #[test]
@@ -151,7 +154,10 @@ fn signals_save_the_run_and_it_goes_on_with_its_own_flags() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(130), "{name}: {said}");
         assert!(said.contains("go on with --resume m"), "{name}: {said}");
-        assert!(path.join("m.partial/checkpoints/last/state.json").exists() && !path.join("m.lock").exists());
+        assert!(
+            path.join("m.partial/checkpoints/last/state.json").exists()
+                && !path.join("m.partial.lock").exists()
+        );
         let said = refused(path, &format!("{TRAIN} m"));
         assert!(
             said.contains("holds an unfinished run; go on with --resume m, or begin anew with --overwrite"),
@@ -160,6 +166,9 @@ fn signals_save_the_run_and_it_goes_on_with_its_own_flags() {
         let said =
             refused(path, "autoregressive train d.csv --resume m --epochs 3 --hidden 4 --batch-size 7");
         assert!(said.contains("these differ: --epochs, --batch-size;"), "{said}");
+        std::fs::write(path.join("m.partial/notes.txt"), "mine").unwrap();
+        let said = refused(path, &format!("{TRAIN} m --overwrite"));
+        assert!(said.contains("also holds `notes.txt`, which dozen did not write"), "{said}");
         assert!(refused(path, "flow train --resume m").contains("begun by `dozen autoregressive train`"));
         let others = format!("a,b,c\n{}", "0,1,1\n1,0,1\n".repeat(30));
         std::fs::write(path.join("d.csv"), others).unwrap();
@@ -208,6 +217,26 @@ fn a_run_is_resumed_from_anywhere() {
 fn shell(path: &Path, line: &str) -> Option<i32> {
     let line = line.replace("dozen", assert_cmd::cargo::cargo_bin("dozen").to_str().unwrap());
     Command::new("bash").args(["-c", &line]).current_dir(path).stderr(Stdio::null()).status().unwrap().code()
+}
+
+#[test]
+fn what_is_read_is_not_written_over() {
+    let place = place();
+    let path = place.path();
+    succeeds(path, &format!("{TRAIN} m"));
+    let data = std::fs::read(path.join("d.csv")).unwrap();
+    std::os::unix::fs::symlink("d.csv", path.join("link.csv")).unwrap();
+    for out in ["d.csv", "./d.csv", "link.csv"] {
+        let said = refused(path, &format!("autoregressive score m d.csv --out {out}"));
+        assert!(said.contains("is an input and the --out as well"), "{said}");
+        assert_eq!(std::fs::read(path.join("d.csv")).unwrap(), data);
+    }
+    // Standard output by its name keeps what stands in it.
+    let line =
+        "{ echo first; dozen autoregressive sample m -n 2 --out /dev/stdout --quiet; echo last; } > all.txt";
+    assert_eq!(shell(path, line), Some(0));
+    let all = std::fs::read_to_string(path.join("all.txt")).unwrap();
+    assert!(all.starts_with("first\n") && all.ends_with("last\n"), "{all}");
 }
 
 #[test]

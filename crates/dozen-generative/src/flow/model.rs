@@ -97,6 +97,9 @@ impl Model {
     pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
         let folder = ModelFolder::open(folder)?;
         let config: Config = folder.config_of(FAMILY)?;
+        if config.columns.columns.is_empty() {
+            folder.checked(Err(Error::Request("there are no columns".to_owned())))?;
+        }
         folder.checked(config.model.validate(config.columns.columns.len()))?;
         folder.holds(config.least_parameters())?;
         let flow = fresh(&config, device);

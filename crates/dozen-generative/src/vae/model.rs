@@ -28,6 +28,9 @@ impl Model {
     pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
         let folder = ModelFolder::open(folder)?;
         let config: Config = folder.config_of(FAMILY)?;
+        if config.columns.columns.is_empty() {
+            folder.checked(Err(Error::Request("there are no columns".to_owned())))?;
+        }
         folder.checked(config.model.validate(config.condition_width()))?;
         folder.holds(config.model.least_parameters(config.columns.columns.len()))?;
         let network = load_weights(fresh(&config, device), &folder.weights())?;

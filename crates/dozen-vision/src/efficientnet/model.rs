@@ -51,6 +51,10 @@ impl Model {
     pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
         let folder = ModelFolder::open(folder)?;
         let config: Config = folder.config_of(FAMILY)?;
+        if config.classes.len() != config.model.classes {
+            let problem = format!("{} classes are named for {}", config.classes.len(), config.model.classes);
+            folder.checked(Err(Error::Request(problem)))?;
+        }
         folder.checked(config.model.validate())?;
         folder.checked(config.preprocessing.validate())?;
         folder.holds(cost(&config.model).parameters as f64)?;
@@ -83,6 +87,20 @@ impl Model {
     pub fn probabilities(&self, pictures: &[Picture]) -> Vec<Vec<f32>> {
         let rows = |batch: &[Picture]| rows_of(softmax(self.engine.logits(self.inputs(batch))));
         pictures.chunks(BATCH).flat_map(rows).collect()
+    }
+
+    /// The same of pictures that are the squares which the network sees ([`super::super::picture::Preprocessing::square`]).
+    pub fn probabilities_of_squares(&self, squares: &[&Picture]) -> Vec<Vec<f32>> {
+        let size = self.config.preprocessing.size;
+        let rows = |batch: &[&Picture]| {
+            let values = batch
+                .iter()
+                .flat_map(|square| self.config.preprocessing.values(square))
+                .collect::<Vec<f32>>();
+            let data = TensorData::new(values, [batch.len(), 3, size, size]);
+            rows_of(softmax(self.engine.logits(Tensor::from_data(data, &self.device))))
+        };
+        squares.chunks(BATCH).flat_map(rows).collect()
     }
 
     /// What the classifier sees of each picture, one row after the other: the means of the last convolution's channels.

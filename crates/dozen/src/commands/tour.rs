@@ -24,6 +24,22 @@ pub(crate) struct Arguments {
     only: Option<String>,
 }
 
+/// What the report of a tour is called.
+const TITLE: &str = "A tour of dozen";
+
+/// The folder of a tour is made anew by the next one; what is anything else stays.
+fn is_free(out: &Path) -> Result<(), Failure> {
+    let occupied = out.is_file() || out.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+    let report = std::fs::read_to_string(out.join("report.html")).unwrap_or_default();
+    if occupied && !report.contains(TITLE) {
+        return Err(Failure::request(format!(
+            "`{}` is not empty and not the folder of a tour; choose another --out",
+            out.display()
+        )));
+    }
+    Ok(())
+}
+
 /// What a family shows on the tour.
 pub(crate) struct Stop {
     /// Its part of the report.
@@ -67,8 +83,9 @@ const FAMILIES: [Family; 11] = [
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
+    is_free(&arguments.out)?;
     let lead = "Each family of dozen on data whose truth is known, so that what it learnt can be checked.";
-    let mut report = Report::new("A tour of dozen", lead, context.command_line());
+    let mut report = Report::new(TITLE, lead, context.command_line());
     let mut json = json!({ "families": {} });
     let mut lines = Vec::new();
     let mut table = Table::new(["", "family", "checked against what is known"]);

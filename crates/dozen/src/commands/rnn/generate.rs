@@ -146,6 +146,7 @@ impl<'m> Writer<'m> {
         }
         let last = ids.pop().expect("there is one");
         for id in ids {
+            dozen::run::stop_point();
             generator.step(&vec![id; samples]);
         }
         Ok(Self {

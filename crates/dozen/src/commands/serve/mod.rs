@@ -5,7 +5,7 @@ mod points;
 mod rows;
 mod texts;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use serde_json::json;
 use super::{tokenizer, word2vec};
 use crate::args::Context;
 use crate::output::{Failure, Results};
+use crate::training::seconds;
 
 /// Which models, and where.
 #[derive(Args, Debug)]
@@ -30,7 +31,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 8080, value_name = "N")]
     port: u16,
     /// The address to listen at; 0.0.0.0 lets other machines in
-    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS", value_parser = address)]
     host: IpAddr,
     /// A file whose first line is a token that requests must have, as `Authorization: Bearer TOKEN`
     #[arg(long, value_name = "FILE")]
@@ -45,33 +46,42 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 30.0, value_name = "S")]
     time_limit: f64,
     /// The most requests that wait for one model; others are told to try again
-    #[arg(long, default_value_t = 64, value_name = "N")]
+    #[arg(long, default_value_t = 64, value_name = "N", value_parser = at_least_one)]
     queue: usize,
     /// The most connections at once; the one that does nothing for the longest time gives way to a new one
-    #[arg(long, default_value_t = 512, value_name = "N")]
+    #[arg(long, default_value_t = 512, value_name = "N", value_parser = at_least_one)]
     connections: usize,
     /// How long what was begun may take to end after SIGTERM or Ctrl-C; a second one ends it at once
     #[arg(long, default_value = "10s", value_name = "S", value_parser = seconds)]
-    drain: f64,
+    drain: Duration,
 }
 
-/// A number of seconds, as `10`, `10s` or `0.5s`.
-fn seconds(text: &str) -> Result<f64, String> {
-    let number = text.strip_suffix('s').unwrap_or(text).parse::<f64>();
-    number
-        .ok()
-        .filter(|number| (0.0..=1e6).contains(number))
-        .ok_or_else(|| "a number of seconds is needed, as 10s".into())
+/// An address, or `localhost`.
+fn address(text: &str) -> Result<IpAddr, String> {
+    if text.eq_ignore_ascii_case("localhost") {
+        return Ok(Ipv4Addr::LOCALHOST.into());
+    }
+    text.parse().map_err(|_| "an address is needed, such as 127.0.0.1, ::1 or localhost".into())
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "a whole number from 1 is needed".into())
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     if arguments.time_limit.is_nan() || arguments.time_limit <= 0.0 || arguments.time_limit > 1e6 {
         return Err(Failure::request("--time-limit is a positive number of seconds"));
     }
+    // What is logged goes to standard error by way of a thread of its own: where that is full or unread, lines are lost
+    // and requests are answered all the same.
+    let (log, _writer) = tracing_appender::non_blocking(std::io::stderr());
+    if !context.quiet() {
+        tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_writer(log).init();
+    }
     let mut models: Vec<(String, Box<dyn Served>)> = Vec::new();
     for model in &arguments.models {
         let (name, path) = named(model);
-        context.progress().say(&format!("opening {}", path.display()));
+        tracing::info!(model = name, path = %path.display(), "opening");
         models.push((name, open(&path, context)?));
     }
     // What needs no model is there always.
@@ -79,7 +89,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     models.push(("graph".into(), Box::new(points::Graph)));
     let token = arguments.token.as_deref().map(first_line).transpose()?;
     if token.is_none() && !arguments.host.is_loopback() {
-        context.progress().say("anybody who reaches this address can use the models: there is no --token");
+        tracing::warn!("anybody who reaches this address can use the models: there is no --token");
     }
     let limits = Limits {
         body: arguments.body_limit,
@@ -88,7 +98,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         time: Duration::from_secs_f64(arguments.time_limit),
         queue: arguments.queue,
         connections: arguments.connections,
-        drain: Duration::from_secs_f64(arguments.drain),
+        drain: arguments.drain,
         ..Limits::default()
     };
     let failed = |error: dozen_serve::Error| match error {
@@ -96,18 +106,17 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         other => Failure::Run(other.to_string()),
     };
     let names: Vec<String> = models.iter().map(|(name, _)| name.clone()).collect();
-    // What is logged goes to standard error by way of a thread of its own: where that is full or unread, lines are lost
-    // and requests are answered all the same.
-    let (log, _writer) = tracing_appender::non_blocking(std::io::stderr());
-    if !context.quiet() {
-        tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_writer(log).init();
-    }
     let server = Server::new(models, limits, token).map_err(failed)?;
     let listening = server.listen(SocketAddr::new(arguments.host, arguments.port)).map_err(failed)?;
     let address = listening.address();
-    Results::new(json!({ "address": format!("http://{address}"), "models": names }))
+    let ready = Results::new(json!({ "address": format!("http://{address}"), "models": names }))
         .line(format!("serving {} at http://{address}", names.join(", ")))
-        .print(context.json())?;
+        .print(context.json());
+    match ready {
+        // Nobody wants to know where; there may be requests all the same.
+        Err(Failure::Unread) => {}
+        other => other?,
+    }
     listening.run();
     Ok(())
 }
@@ -142,9 +151,9 @@ fn open(path: &Path, context: &Context) -> Result<Box<dyn Served>, Failure> {
             Ok(tokenizer) => Ok(Box::new(texts::Tokens(tokenizer))),
             Err(problem) if path.is_file() => match word2vec::open_vectors(path, context) {
                 Ok(vectors) => Ok(Box::new(texts::Words(vectors))),
-                Err(_) => Err(problem.into()),
+                Err(_) => Err(not_served(path, &problem)),
             },
-            Err(problem) => Err(problem.into()),
+            Err(problem) => Err(not_served(path, &problem)),
         };
     }
     let folder = ModelFolder::open(path)?;
@@ -173,6 +182,18 @@ fn is_model_folder(path: &Path) -> bool {
     config.is_ok_and(|config| {
         config["format"].is_u64() && config["family"].is_string() && config["family"] != tokenizer::FAMILY
     })
+}
+
+fn not_served(path: &Path, problem: &dozen::text::Error) -> Failure {
+    let path = path.display();
+    if !Path::new(&path.to_string()).exists() {
+        return Failure::request(format!(
+            "`{path}` does not exist; name a model folder, a tokenizer or word vectors"
+        ));
+    }
+    Failure::request(format!(
+        "`{path}` is not a model folder of dozen, nor a tokenizer or word vectors: {problem}"
+    ))
 }
 
 /// A failure of the program as one of a request.

@@ -44,11 +44,15 @@ impl Served for Classes {
 
     fn answer(&mut self, _verb: &str, requests: &[Request]) -> Vec<Result<Value, Refusal>> {
         // Those that decode go through the network together.
-        let asked = |request: &Request| Ok((picture(request)?, request.count_or("top", 5, [1, 1000])?));
+        // Of each picture only the square that the network sees is kept: a batch of large ones takes little memory.
+        let asked = |request: &Request| {
+            let square = self.0.config().preprocessing.square(&picture(request)?);
+            Ok((square, request.count_or("top", 5, [1, 1000])?))
+        };
         let decoded: Vec<Result<(Picture, usize), Refusal>> = requests.par_iter().map(asked).collect();
-        let pictures: Vec<Picture> =
-            decoded.iter().filter_map(|one| one.as_ref().ok()).map(|(picture, _)| picture.clone()).collect();
-        let mut rows = self.0.probabilities(&pictures).into_iter();
+        let squares: Vec<&Picture> =
+            decoded.iter().filter_map(|one| one.as_ref().ok()).map(|(square, _)| square).collect();
+        let mut rows = self.0.probabilities_of_squares(&squares).into_iter();
         let classes = &self.0.config().classes;
         let told = |one: Result<(Picture, usize), Refusal>| {
             let (_, top) = one?;

@@ -104,6 +104,7 @@ fn condition(schema: &Schema, request: &Request, rows: usize) -> Result<Matrix, 
 
 fn score_verb(columns: &Schema, conditions: &Schema) -> Verb {
     Verb::new("score", "The log-probability of each row, in nats", Takes::Json(example(columns, conditions)))
+        .taking(&["columns"])
         .needing(&["rows"])
         .bounded("rows", Bound::Rows(usize::MAX))
 }

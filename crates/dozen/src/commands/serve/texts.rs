@@ -13,6 +13,9 @@ use super::refused;
 use crate::commands::rnn::Writer;
 use crate::commands::tokenizer::shown;
 
+/// Tokens of one answer: each takes a hundred bytes on its way.
+const MOST_TOKENS: usize = 500_000;
+
 /// A tokenizer.
 pub(super) struct Tokens(pub(super) Tokenizer);
 
@@ -32,6 +35,12 @@ impl Tokens {
             }
             _ => {
                 let ids = self.0.encode_ordinary(request.text("text")?).map_err(refused)?;
+                if ids.len() > MOST_TOKENS {
+                    let found = ids.len();
+                    return Err(Refusal::request(format!(
+                        "the text has {found} tokens, and at most {MOST_TOKENS} are told; ask `count`, or send it in parts"
+                    )));
+                }
                 let token = |id: &u32| shown(self.0.token(*id).unwrap_or_default());
                 Ok(json!({ "ids": ids, "tokens": ids.iter().map(token).collect::<Vec<_>>() }))
             }
@@ -129,7 +138,7 @@ const LONGEST: usize = 10_000;
 
 impl Recurrent {
     fn told(&self, request: &Request) -> Result<Value, Refusal> {
-        let prompt = request.get("prompt").and_then(Value::as_str).unwrap_or("");
+        let prompt = if request.get("prompt").is_some() { request.text("prompt")? } else { "" };
         let length = request.count_or("length", 200, [1, LONGEST])?;
         let seed = request.count_or("seed", 0, [0, 1 << 50])? as u64;
         let temperature = request.number_or("temperature", 0.8)?;

@@ -48,6 +48,7 @@ impl Model {
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         let folder = ModelFolder::open(path)?;
         let saved: Saved = folder.config_of(FAMILY)?;
+        saved.model.check()?;
         let words = path.join(VOCABULARY);
         let file =
             File::open(&words).map_err(|error| DataError::read(&words.display().to_string(), error))?;
