@@ -146,7 +146,7 @@ fn standard(_path: &Path) -> Result<Option<File>> {
 
 /// Files that a kill may have left: hidden, and named after the file that they were to become.
 pub(crate) fn is_temporary(name: &str) -> bool {
-    name.starts_with('.') && name.ends_with(".tmp")
+    name.starts_with('.') && name.strip_suffix(".tmp").is_some()
 }
 
 fn beside(folder: &Path, name: &str) -> Result<(File, TempPath)> {

@@ -223,7 +223,7 @@ impl RunFolder {
         write: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<(), E> {
         let (last, next, before) = (self.last(), self.of_checkpoint("next"), self.of_checkpoint("before"));
-        self.fill(&next, |folder| -> Result<(), E> {
+        fill(&next, |folder| -> Result<(), E> {
             write(folder)?;
             Ok(write_json(&folder.join("state.json"), state)?)
         })?;
@@ -242,7 +242,7 @@ impl RunFolder {
         write: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<(), E> {
         let (new, best) = (self.of_checkpoint("new-best"), self.best(epoch));
-        self.fill(&new, write)?;
+        fill(&new, write)?;
         remove(&best)?;
         rename(&new, &best)?;
         if self.state_file().exists() { Ok(()) } else { Ok(self.forget_best_but(epoch)?) }
@@ -250,18 +250,6 @@ impl RunFolder {
 
     fn of_checkpoint(&self, name: &str) -> PathBuf {
         self.partial.join(CHECKPOINTS).join(name)
-    }
-
-    /// Fills a folder anew, and sees it onto the disk.
-    fn fill<E: From<Error>>(
-        &self,
-        folder: &Path,
-        write: impl FnOnce(&Path) -> Result<(), E>,
-    ) -> Result<(), E> {
-        remove(folder)?;
-        disk::make_folders(folder).map_err(|e| Error::io("make", folder, e))?;
-        write(folder)?;
-        Ok(disk::sync_all(folder).map_err(|e| Error::io("write", folder, e))?)
     }
 
     fn forget_best_but(&self, epoch: u64) -> Result<(), Error> {
@@ -337,7 +325,7 @@ impl RunFolder {
                         partial.display()
                     ),
                 },
-                other => other,
+                other @ Error::Io { .. } => other,
             })?;
         }
         remove(&partial.join(CHECKPOINTS))?;
@@ -406,8 +394,7 @@ impl RunFolder {
             return Err(Error::folder(
                 shown,
                 format!(
-                    "holds a model of the family {}{told}; --overwrite replaces it, or choose another --out",
-                    family
+                    "holds a model of the family {family}{told}; --overwrite replaces it, or choose another --out"
                 ),
             ));
         }
@@ -456,4 +443,12 @@ impl RunFolder {
         }
         Ok(())
     }
+}
+
+/// Fills a folder anew, and sees it onto the disk.
+fn fill<E: From<Error>>(folder: &Path, write: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {
+    remove(folder)?;
+    disk::make_folders(folder).map_err(|e| Error::io("make", folder, e))?;
+    write(folder)?;
+    Ok(disk::sync_all(folder).map_err(|e| Error::io("write", folder, e))?)
 }

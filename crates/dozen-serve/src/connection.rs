@@ -162,14 +162,11 @@ async fn accept(
     listener: &TcpListener,
     connections: &Connections,
 ) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let stream = match listener.accept().await {
-        Ok((stream, _)) => stream,
-        Err(_) => {
-            // Too many files are open: some connection is in nobody's use.
-            connections.make_room();
-            sleep(Duration::from_millis(20)).await;
-            return None;
-        }
+    let Ok((stream, _)) = listener.accept().await else {
+        // Too many files are open: some connection is in nobody's use.
+        connections.make_room();
+        sleep(Duration::from_millis(20)).await;
+        return None;
     };
     loop {
         if let Ok(place) = Arc::clone(&connections.places).try_acquire_owned() {

@@ -18,7 +18,6 @@ use dozen::run::install_interrupt_handler;
 
 use crate::args::{Command, Context, Invocation};
 use crate::output::Failure;
-use crate::resume::Resumption;
 
 /// Tensors come and go many times a second; the system's allocator would give their pages back each time.
 #[global_allocator]
@@ -71,7 +70,7 @@ fn say_fault(panic: &PanicHookInfo) {
 }
 
 fn run(invocation: Invocation) -> Result<(), Failure> {
-    let Resumption::Run(Invocation { command, context, matches }) = resume::resume(invocation)? else {
+    let Some(Invocation { command, context, matches }) = resume::resume(invocation)? else {
         return Ok(());
     };
     context.set_limits()?;

@@ -64,17 +64,10 @@ impl Begun {
     }
 }
 
-/// What becomes of a command line that may resume a run.
-pub(crate) enum Resumption {
-    /// Nothing is resumed, or the run and its own command line.
-    Run(Invocation),
-    /// The model was whole already, and is in its place now.
-    Finished,
-}
-
-/// Finds the run, if this is a command that resumes one.
-pub(crate) fn resume(invocation: Invocation) -> Result<Resumption, Failure> {
-    let Some(folder) = resumed_folder(&invocation.matches) else { return Ok(Resumption::Run(invocation)) };
+/// What is to be done: the command, or that of the run that it resumes; nothing where that run's model was whole already, and
+/// is in its place now.
+pub(crate) fn resume(invocation: Invocation) -> Result<Option<Invocation>, Failure> {
+    let Some(folder) = resumed_folder(&invocation.matches) else { return Ok(Some(invocation)) };
     let context = &invocation.context;
     match RunFolder::resume(&folder)? {
         Resumed::Finished(out) => {
@@ -82,7 +75,7 @@ pub(crate) fn resume(invocation: Invocation) -> Result<Resumption, Failure> {
             Results::new(json!({ "out": out, "resumed": false }))
                 .line(format!("the run was finished; its model is in {out} now"))
                 .print(context.json())?;
-            Ok(Resumption::Finished)
+            Ok(None)
         }
         Resumed::Run(run) => {
             let begun = Begun::read(&run)?;
@@ -95,7 +88,7 @@ pub(crate) fn resume(invocation: Invocation) -> Result<Resumption, Failure> {
                 "no checkpoint had been written; beginning again".to_owned()
             });
             let context = context.resuming(&original.context, run);
-            Ok(Resumption::Run(Invocation { context, ..original }))
+            Ok(Some(Invocation { context, ..original }))
         }
     }
 }

@@ -161,7 +161,7 @@ fn wrong_requests_end_with_2_and_a_sentence() {
         (train("header.csv --out x"), "`header.csv`: there are no rows"),
         (train("missing.csv --out x"), "cannot open `missing.csv`"),
         (train("bits.csv"), "--out <DIR>"),
-        (train("bits.csv --out bits.csv"), "is a file, where a folder is to be"),
+        (train("bits.csv --out bits.csv"), "is an input and the --out as well"),
         (train("bits.csv --out x --split 0.5,-1"), "fractions of a split must be positive"),
         (train("bits.csv --out x --split 0.5"), "two or three fractions"),
         (train("bits.csv --out x --hidden 0"), "at least one unit"),

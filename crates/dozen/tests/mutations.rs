@@ -345,14 +345,14 @@ fn fast_text_file() -> Vec<u8> {
     for number in [2, 2, 0] {
         file.extend(i32::to_le_bytes(number));
     }
-    [7_i64, -1].iter().for_each(|number| file.extend(number.to_le_bytes()));
+    file.extend([7_i64, -1].iter().flat_map(|number| number.to_le_bytes()));
     for word in [&b"the\0"[..], b"cat\0"] {
         file.extend(word);
         file.extend(3_i64.to_le_bytes());
         file.push(0);
     }
     file.push(0);
-    [2_i64, 2].iter().for_each(|number| file.extend(number.to_le_bytes()));
-    [1.0_f32, 2.0, 3.0, 4.0].iter().for_each(|value| file.extend(value.to_le_bytes()));
+    file.extend([2_i64, 2].iter().flat_map(|number| number.to_le_bytes()));
+    file.extend([1.0_f32, 2.0, 3.0, 4.0].iter().flat_map(|value| value.to_le_bytes()));
     file
 }
