@@ -1,7 +1,6 @@
 //! The command line.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -269,15 +268,14 @@ fn tell(as_json: bool, object: &serde_json::Value, line: &str) -> Ended {
 }
 
 /// A reader that has gone away is no failure.
-#[expect(clippy::unnecessary_wraps, reason = "the end of each command")]
 fn print(text: &str) -> Ended {
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    Ok(())
-}
-
-fn create(path: &Path) -> Ended<BufWriter<File>> {
-    let file = File::create(path).map_err(|error| format!("cannot write `{}`: {error}", path.display()))?;
-    Ok(BufWriter::new(file))
+    let mut out = std::io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(format!("cannot write to standard output: {error}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn run_inventory(arguments: InventoryArguments) -> Ended {
@@ -286,7 +284,7 @@ async fn run_inventory(arguments: InventoryArguments) -> Ended {
     let context = engine.context().await?;
     register(&context, "texts", &texts).await?;
     let inventory = plans::inventory(&context, "texts", &column, &pattern).await.map_err(sentence)?;
-    inventory.write(create(&out)?).map_err(sentence)?;
+    dozen_data::write_with(&out, |file| inventory.write(file)).map_err(sentence)?;
     let seconds = started.elapsed().as_secs_f64();
     let object = json!({ "pieces": inventory.len(), "bytes": inventory.bytes(), "seconds": seconds, "out": out.display().to_string() });
     let (pieces, bytes) = (inventory.len(), inventory.bytes());
@@ -301,7 +299,7 @@ async fn run_vocabulary(arguments: VocabularyArguments) -> Ended {
     let context = engine.context().await?;
     register(&context, "texts", &texts).await?;
     let vocabulary = plans::vocabulary(&context, "texts", &column, min_count).await.map_err(sentence)?;
-    vocabulary.write(create(&out)?).map_err(sentence)?;
+    dozen_data::write_with(&out, |file| vocabulary.write(file)).map_err(sentence)?;
     let seconds = started.elapsed().as_secs_f64();
     let (words, total) = (vocabulary.len(), vocabulary.total());
     let object =

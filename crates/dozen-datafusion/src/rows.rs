@@ -1,6 +1,5 @@
 //! Results as they come: into a Parquet file, or one batch after the other.
 
-use std::fs::File;
 use std::path::Path;
 
 use datafusion::arrow::record_batch::RecordBatch;
@@ -8,6 +7,7 @@ use datafusion::dataframe::DataFrame;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::Compression;
 use datafusion::parquet::file::properties::WriterProperties;
+use dozen_run::NewFile;
 use futures_util::StreamExt;
 
 use crate::Error;
@@ -19,7 +19,7 @@ use crate::Error;
 /// When the query fails or the file cannot be written.
 pub async fn write_parquet(frame: DataFrame, path: &Path) -> Result<u64, Error> {
     let schema = std::sync::Arc::new(frame.schema().as_arrow().clone());
-    let file = File::create(path).map_err(|error| Error::write(path, error))?;
+    let file = NewFile::create(path).map_err(|error| Error::write(path, error))?;
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     let mut writer = ArrowWriter::try_new(file, schema, Some(properties))?;
     let mut rows = 0;
@@ -28,7 +28,7 @@ pub async fn write_parquet(frame: DataFrame, path: &Path) -> Result<u64, Error> 
         Ok(writer.write(batch)?)
     })
     .await?;
-    writer.close()?;
+    writer.into_inner()?.commit().map_err(|error| Error::write(path, error))?;
     Ok(rows)
 }
 

@@ -30,7 +30,9 @@ fn every_command_of_the_page_runs() {
             inside = !inside && language.starts_with("sh");
             continue;
         }
-        let Some(line) = line.split('#').next().and_then(|line| line.trim().strip_prefix("dozen ")) else { continue };
+        let Some(line) = line.split('#').next().and_then(|line| line.trim().strip_prefix("dozen ")) else {
+            continue;
+        };
         if !inside {
             continue;
         }

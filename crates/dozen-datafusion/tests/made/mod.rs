@@ -7,7 +7,8 @@ use std::path::Path;
 use dozen_data::{Schema, Table, make};
 use dozen_generative::flow::{self, BaseConfig, FlowConfig, Preset, TrainRequest, train_model};
 use dozen_nn::{
-    Decay, Device, Existing, ModelFolder, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig, save_weights,
+    Decay, Device, Existing, ModelFolder, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig,
+    save_weights,
 };
 use dozen_text::{Inventory, Pattern, TrainConfig as TokenizerConfig, train};
 use dozen_vision::efficientnet::{self, EfficientNet, Numerics, Scaling, VariantConfig};
