@@ -98,7 +98,7 @@ def backbone_of_scenes():
     backbone = WORK / "backbone"
     if not backbone.is_dir():
         before, (valid, common) = scenes("before", 700, SMALL["size"], 7), of_kind(SMALL)
-        found = dozen("detector", "train", before, "--valid", valid, *common, "--arch", "rfcn", "--parts", 3, "--epochs", 10, "--rate", 0.002, "--out", backbone)
+        found = dozen("detector", "train", "--overwrite", before, "--valid", valid, *common, "--arch", "rfcn", "--parts", 3, "--epochs", 10, "--rate", 0.002, "--out", backbone)
         print("backbone", found, flush=True)
     return backbone
 
@@ -118,7 +118,7 @@ def scenes_quality(kind):
             if not out.is_file():
                 run = WORK / f"run{of_size}"
                 subprocess.run(["rm", "-rf", run, f"{run}.partial"])
-                found = dozen("detector", "train", train, "--valid", valid, *common, *flags.split(), "--weights", backbone, "--epochs", epochs, "--rate", 0.0005, "--ema", 0.99, "--seed", seed, "--out", run)
+                found = dozen("detector", "train", "--overwrite", train, "--valid", valid, *common, *flags.split(), "--weights", backbone, "--epochs", epochs, "--rate", 0.0005, "--ema", 0.99, "--seed", seed, "--out", run)
                 if name == "three branches, shared, all sizes":
                     found["fast"] = dozen("detector", "eval", run, valid, "--only-branch", 1)
                 out.write_text(json.dumps(found))
@@ -203,7 +203,7 @@ def cells():
         else:
             run = WORK / "cells"
             subprocess.run(["rm", "-rf", run, f"{run}.partial"])
-            trained = dozen("detector", "train", f"{bccd}:train", "--valid", f"{bccd}:val", *common, *flags.split(), "--seed", seed, "--out", run)
+            trained = dozen("detector", "train", "--overwrite", f"{bccd}:train", "--valid", f"{bccd}:val", *common, *flags.split(), "--seed", seed, "--out", run)
             found = {**dozen("detector", "eval", run, f"{bccd}:test"), "seconds": trained["seconds_per_image"]}
         kept.write_text(json.dumps(found))
         print(name, seed, found["map"], found["map50"], found["seconds"], flush=True)
@@ -290,7 +290,7 @@ def speed():
     items, _ = torch_images(valid)
     for _ in range(3):
         subprocess.run(["rm", "-rf", run])
-        found = dozen("detector", "train", valid, "--valid", valid, *flags, "--epochs", 1, "--out", run)
+        found = dozen("detector", "train", "--overwrite", valid, "--valid", valid, *flags, "--epochs", 1, "--out", run)
         log = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
         judged = dozen("detector", "eval", run, valid)
         # The epoch's seconds hold its validation, too.
@@ -317,7 +317,7 @@ def speed():
     costs = []
     for name, arch in [("Faster R-CNN, one map", ["--arch", "faster-rcnn"]), ("R-FCN, k = 7", ["--arch", "rfcn"]), ("TridentNet's base: one branch, dilation 1", ["--arch", "tridentnet", "--dilations", 1]), ("TridentNet", ["--arch", "tridentnet"])]:
         subprocess.run(["rm", "-rf", run])
-        dozen("detector", "train", valid, "--valid", valid, *common, *arch, "--anchors", "16,32,64,128,256", "--epochs", 1, "--out", run)
+        dozen("detector", "train", "--overwrite", valid, "--valid", valid, *common, *arch, "--anchors", "16,32,64,128,256", "--epochs", 1, "--out", run)
         seconds = []
         for proposals in (50, 300, 1000, 2000):
             extra = ["--only-branch", 1] if name == "TridentNet" else []

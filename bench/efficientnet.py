@@ -234,7 +234,7 @@ def quality(folder):
     pictures(folder / "test", *test)
     lines = ["| seed | dozen, test top-1 | timm in PyTorch, test top-1 | dozen, seconds of training | PyTorch |", "|---|---|---|---|---|"]
     for seed in range(int(os.environ.get("DOZEN_BENCH_SEEDS", 2))):
-        line = [DOZEN, "efficientnet", "train", folder / "train", "--valid", folder / "test", "--image-size", 32, "--stem-stride", 1, "--shift", 4, "--epochs", epochs, "--batch-size", RECIPE["batch"], "--rate", RECIPE["rate"],
+        line = [DOZEN, "efficientnet", "train", "--overwrite", folder / "train", "--valid", folder / "test", "--image-size", 32, "--stem-stride", 1, "--shift", 4, "--epochs", epochs, "--batch-size", RECIPE["batch"], "--rate", RECIPE["rate"],
                 "--weight-decay", RECIPE["decay"], "--warm-up", RECIPE["warm_up"], "--drop-path", 0, "--seed", seed, "--device", "wgpu" if gpu else "cpu", "--out", folder / f"m{seed}", "--quiet", "--json"]
         subprocess.run([str(part) for part in line], check=True, capture_output=True)
         ours = json.loads((folder / f"m{seed}" / "metrics.jsonl").read_text().splitlines()[-1])

@@ -77,7 +77,7 @@ def theirs(preset, train, valid, test, seed):
 def ours(folder, preset, seed):
     steps = 3
     out = folder / "m"
-    dozen("flow", "train", folder / "train.csv", "--valid", folder / "valid.csv", "--preset", preset, "--steps", steps, "--epochs", EPOCHS,
+    dozen("flow", "train", "--overwrite", folder / "train.csv", "--valid", folder / "valid.csv", "--preset", preset, "--steps", steps, "--epochs", EPOCHS,
           "--batch-size", BATCH, "--rate", RATE, "--patience", 0, "--seed", seed, "--out", out)
     seconds = json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])["seconds"]
     return dozen("flow", "eval", out, folder / "test.csv")["log_prob_nats_per_row"], seconds
@@ -183,7 +183,7 @@ def rectified(folder):
             write(folder / f"{part}.csv", rows)
         mine, peer = [], []
         for seed in range(3):
-            dozen("flow", "train", folder / "train.csv", "--valid", folder / "valid.csv", "--preset", "rectified", "--epochs", epochs, "--batch-size", BATCH,
+            dozen("flow", "train", "--overwrite", folder / "train.csv", "--valid", folder / "valid.csv", "--preset", "rectified", "--epochs", epochs, "--batch-size", BATCH,
                   "--rate", rate, "--patience", 0, "--seed", seed, "--out", folder / "r")
             seconds = json.loads((folder / "r" / "metrics.jsonl").read_text().splitlines()[-1])["seconds"]
             found = dozen("flow", "encode", folder / "r", folder / "test.csv", "--out", folder / "z.npy")["seconds"]
@@ -237,7 +237,7 @@ def made(folder):
             truth = dozen("make", name, "-n", count, "--dimensions", dimensions, "--seed", seed, "--out", folder / f"{part}.csv")
         columns = ",".join(["x", "y", *(f"x{d}" for d in range(3, dimensions + 1))])
         flags = [60 if name == "checkerboard" and before == "--epochs" else flag for before, flag in zip(["", *flags], flags)]
-        dozen("flow", "train", folder / "train.csv", "--valid", folder / "valid.csv", "--columns", columns, *flags, "--out", folder / "made")
+        dozen("flow", "train", "--overwrite", folder / "train.csv", "--valid", folder / "valid.csv", "--columns", columns, *flags, "--out", folder / "made")
         found, best = dozen("flow", "eval", folder / "made", folder / "test.csv"), -truth["entropy_nats_per_row"]
         value = found["log_prob_nats_per_row"]
         lines.append(f"| {name} | {dimensions} | {flow} | {value:.4f} ± {found['standard_error']:.4f} | {best:.4f} | {best - value:.4f} |")

@@ -134,7 +134,7 @@ def theirs(network, penalty, steps, iterations):
 
 def ours(folder, network, penalty, steps, iterations):
     loss = ["--loss", "wasserstein"] if penalty else ["--loss", "non-saturating"]
-    dozen("gan", "train", folder / "train.npy", "--image", "28x28", "--split", "0.999,0.001", *loss, "--critic-steps", steps, "--network", network, "--iterations", 2 * iterations,
+    dozen("gan", "train", "--overwrite", folder / "train.npy", "--image", "28x28", "--split", "0.999,0.001", *loss, "--critic-steps", steps, "--network", network, "--iterations", 2 * iterations,
           "--look-every", iterations, "--batch-size", BATCH, "--rate", 1e-4, "--out", folder / "m")
     times = [json.loads(line)["seconds"] for line in (folder / "m" / "metrics.jsonl").read_text().splitlines()]
     return iterations / (times[1] - times[0])
@@ -187,7 +187,7 @@ def modes_of(folder, kind, flags, steps, seed):
     kept = WORK / f"{model.name}.json"
     if kept.is_file():
         return json.loads(kept.read_text())
-    dozen("gan", "train", folder / f"{kind}.csv", *flags, "--noise", 2, "--hidden", "128,128,128,128,128", "--batch-size", 256,
+    dozen("gan", "train", "--overwrite", folder / f"{kind}.csv", *flags, "--noise", 2, "--hidden", "128,128,128,128,128", "--batch-size", 256,
           "--iterations", steps, "--look-every", steps // 5, "--seed", seed, "--out", model, threads=1)
     found = dozen("gan", "eval", model, folder / f"{kind}-held.csv", "--rows", 2500, "--seed", seed, threads=1)
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -230,7 +230,7 @@ def digits_of(folder, number, flags, steps, seed):
     """One game of one seed, on one thread; the grid of samples goes where DOZEN_BENCH_PICTURES says."""
     train, test = (DATA / f"mnist/{part}-images-idx3-ubyte.gz" for part in ("train", "t10k"))
     model = folder / f"digits-{number}-{seed}"
-    made = dozen("gan", "train", train, *flags, "--iterations", steps, "--look-every", steps, "--batch-size", BATCH, "--seed", seed, "--out", model, threads=1)
+    made = dozen("gan", "train", "--overwrite", train, *flags, "--iterations", steps, "--look-every", steps, "--batch-size", BATCH, "--seed", seed, "--out", model, threads=1)
     found = dozen("gan", "eval", model, test, "--features", folder / "features", "--rows", 1000, threads=1)
     found["pixels"], found["right"], found["seconds"] = made["wasserstein1"], made["discriminator_accuracy"], made["seconds"]
     if "DOZEN_BENCH_PICTURES" in os.environ and seed == 0:
@@ -241,7 +241,7 @@ def digits_of(folder, number, flags, steps, seed):
 def digits(folder):
     train, test = (DATA / f"mnist/{part}-images-idx3-ubyte.gz" for part in ("train", "t10k"))
     features = folder / "features"
-    dozen("efficientnet", "train", train, "--valid", test, "--width", 0.35, "--depth", 0.3, "--image-size", 28, "--stem-stride", 1, "--shift", 2, "--no-flip", "--drop-path", 0, "--epochs", 1, "--rate", 0.005, "--out", features, threads=os.cpu_count())
+    dozen("efficientnet", "train", "--overwrite", train, "--valid", test, "--width", 0.35, "--depth", 0.3, "--image-size", 28, "--stem-stride", 1, "--shift", 2, "--no-flip", "--drop-path", 0, "--epochs", 1, "--rate", 0.005, "--out", features, threads=os.cpu_count())
     told = dozen("efficientnet", "eval", features, test, threads=os.cpu_count())["top1"]
     seeds = int(os.environ.get("DOZEN_BENCH_SEEDS", 3))
     lines = ["| network, game | steps | discriminator right | Fréchet, each seed | precision | recall | coverage | pixel distance (exact) | seconds |", "|---|---|---|---|---|---|---|---|---|"]

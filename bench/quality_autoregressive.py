@@ -54,7 +54,7 @@ def main():
                 tried = []
                 for kind, dropout in CANDIDATES + (SMALL_SET_CANDIDATES if name in SMALL_SETS else []):
                     model = f"{folder}/{seed}-{kind}-{dropout}"
-                    trained = run("train", train, "--valid", valid, "--out", model, "--model", kind,
+                    trained = run("train", "--overwrite", train, "--valid", valid, "--out", model, "--model", kind,
                                   "--dropout", dropout, "--seed", seed, *RECIPE.split())
                     tried.append((trained["valid_log_prob_nats_per_row"], kind, dropout, model, trained["seconds"]))
                 best_valid, kind, dropout, model, _ = max(tried)

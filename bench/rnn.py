@@ -84,7 +84,7 @@ def speed(folder):
             torch.set_num_threads(threads)
 
             def ours():
-                return dozen("rnn", "train", text, *shape(layers, hidden, steps, batch), "--split", "1,0", "--epochs", 1,
+                return dozen("rnn", "train", "--overwrite", text, *shape(layers, hidden, steps, batch), "--split", "1,0", "--epochs", 1,
                              "--out", folder / "speed", threads=threads)["tokens_per_second"]
 
             pairs = [(ours(), torch_train(layers, hidden, steps, batch, text.read_text())) for _ in range(ROUNDS)]
@@ -100,7 +100,7 @@ def parity(folder):
     text, valid = folder / "text.txt", folder / "valid.txt"
     text.write_text(TEXT[:100_000] + "".join(CHARACTERS))
     valid.write_text(TEXT[-20_000:])
-    dozen("rnn", "train", text, "--layers", 2, "--hidden", 128, "--epochs", 1, "--split", "1,0", "--out", folder / "m", threads=2)
+    dozen("rnn", "train", "--overwrite", text, "--layers", 2, "--hidden", 128, "--epochs", 1, "--split", "1,0", "--out", folder / "m", threads=2)
     ours = dozen("rnn", "eval", folder / "m", valid, threads=2)["nats_per_token"]
     dozen("rnn", "export", folder / "m", "--to", "pytorch", "--out", folder / "m.safetensors", threads=2)
     model = Model(2, 128)
@@ -168,7 +168,7 @@ def packed():
 def generate(folder):
     text = folder / "text.txt"
     text.write_text("".join(CHARACTERS) + TEXT[:20_000])
-    dozen("rnn", "train", text, *shape(1, 512, 50, 16), "--epochs", 1, "--split", "1,0", "--out", folder / "g", threads=2)
+    dozen("rnn", "train", "--overwrite", text, *shape(1, 512, 50, 16), "--epochs", 1, "--split", "1,0", "--out", folder / "g", threads=2)
     model = Model(1, 512).eval()
     lines = ["| what | threads | dozen, us | PyTorch, us | PyTorch / dozen |", "|---|---|---|---|---|"]
     for threads in (1, 2):
@@ -201,7 +201,7 @@ def quality(folder):
     rows = [("2x128 LSTM, seed 0", [], 12, 0), ("2x128 LSTM, seed 1", [], 12, 1), ("2x128 GRU", ["--cell", "gru"], 12, 0),
             ("2x256 LSTM, dropout 0.3", ["--hidden", 256, "--dropout", 0.3], 16, 0)]
     for name, flags, epochs, seed in rows:
-        found = dozen("rnn", "train", text, "--hidden", 128, "--layers", 2, "--sequence-length", 50, "--batch-size", 50, "--split",
+        found = dozen("rnn", "train", "--overwrite", text, "--hidden", 128, "--layers", 2, "--sequence-length", 50, "--batch-size", 50, "--split",
                       "0.95,0.05,0", "--epochs", epochs, "--seed", seed, *flags, "--out", folder / "q", threads=2)
         lines.append(f"| {name} | {epochs} | {found['parameters']} | {found['valid_nats_per_token']:.4f} | "
                      f"{found['valid_bits_per_byte']:.4f} | {found['seconds']:.0f} |")

@@ -144,7 +144,7 @@ def main():
         peer.write_text(PEER)
         flow = folder / "flow"
         subprocess.run([DOZEN, "make", "two-moons", "--rows", "500", "--out", folder / "moons.csv", "--quiet"], check=True, capture_output=True)
-        subprocess.run([DOZEN, "flow", "train", folder / "moons.csv", "--columns", "x,y", "--epochs", "2", "--out", flow, "--quiet"], check=True, capture_output=True)
+        subprocess.run([DOZEN, "flow", "train", "--overwrite", folder / "moons.csv", "--columns", "x,y", "--epochs", "2", "--out", flow, "--quiet"], check=True, capture_output=True)
         rows = folder / "rows.lua"
         rows.write_text('wrk.method = "POST"\nwrk.body = \'{"rows": [{"x": 0.5, "y": 0.5}]}\'\n')
         lines = ["| classify, 640 x 480 JPEG, clients at once | dozen, answers a second | 50 %, ms | 99 %, ms | FastAPI and PyTorch | 50 %, ms | 99 %, ms | dozen / peer |", "|---|---|---|---|---|---|---|---|"]

@@ -70,8 +70,8 @@ def make(folder):
         (folder / name).mkdir()
         for part in range(4):
             run(DOZEN, "make", "gaussian-mixture", "-n", 250_000, "--seed", part + (name == "later") * 10, "--out", folder / name / f"{part}.parquet", "--quiet")
-    run(DOZEN, "flow", "train", folder / "rows" / "0.parquet", "--columns", "x,y", "--limit", 20_000, "--epochs", 1, "--out", folder / "f", "--quiet")
-    run(DOZEN, "tokenizer", "train", DATA / "text/english.txt.gz", "--vocab-size", 8000, "--out", folder / "t", "--quiet")
+    run(DOZEN, "flow", "train", "--overwrite", folder / "rows" / "0.parquet", "--columns", "x,y", "--limit", 20_000, "--epochs", 1, "--out", folder / "f", "--quiet")
+    run(DOZEN, "tokenizer", "train", "--overwrite", DATA / "text/english.txt.gz", "--vocab-size", 8000, "--out", folder / "t", "--quiet")
     run(DOZEN, "make", "graph", "--nodes", 100_000, "--edges", 1_000_000, "--out", folder / "edges.csv", "--quiet")
     return len(text), sum(len(line.encode()) for line in text)
 

@@ -155,7 +155,7 @@ def training(lines, folder, dozen, files):
         out = folder / "tok"
         mine = []
         for _ in range(3):
-            mine.append(run([dozen, "tokenizer", "train", text, "--vocab-size", "32768", "--pattern", "llama3", "--threads", "1",
+            mine.append(run([dozen, "tokenizer", "train", "--overwrite", text, "--vocab-size", "32768", "--pattern", "llama3", "--threads", "1",
                              "--out", out, "--json", "--quiet"])["seconds"])
         merges = json.loads((out / "tokenizer.json").read_text())["model"]["merges"]
         cells = [f"{size / statistics.median(mine):.0f}"]

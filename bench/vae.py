@@ -124,7 +124,7 @@ def bound(model, x, draws):
 
 def ours(folder, network, epochs):
     flags = ["--hidden", "500,500"] if network == "mlp" else ["--network", "convolutional", "--channels", "32,64", "--hidden", 256]
-    dozen("vae", "train", DATA / "mnist/train-images-idx3-ubyte.gz", "--split", "0.98,0.02", "--latent", 50, "--epochs", epochs, "--batch-size", BATCH,
+    dozen("vae", "train", "--overwrite", DATA / "mnist/train-images-idx3-ubyte.gz", "--split", "0.98,0.02", "--latent", 50, "--epochs", epochs, "--batch-size", BATCH,
           "--patience", 0, "--decay", "constant", *flags, "--out", folder / network)
     times = [json.loads(line)["seconds"] for line in (folder / network / "metrics.jsonl").read_text().splitlines()]
     return 58_800 * (epochs - 1) / (times[-1] - times[0])
@@ -186,7 +186,7 @@ def images(folder):
         ("VAE, VampPrior of 500", ["--epochs", 12, "--prior", "vamp", "--parts", 500, "--kl-warm-up", 4000], "85.79 / 85.57"),
     ]
     for name, flags, published in settings:
-        dozen("vae", "train", train, "--binarize", "stochastic", "--split", "0.95,0.05", "--hidden", "500,500", "--latent", 50, "--batch-size", BATCH,
+        dozen("vae", "train", "--overwrite", train, "--binarize", "stochastic", "--split", "0.95,0.05", "--hidden", "500,500", "--latent", 50, "--batch-size", BATCH,
               "--decay", "cosine", "--patience", 0, *flags, "--out", folder / "m")
         found = dozen("vae", "eval", folder / "m", test, "--binarize", "stochastic", "--seed", 1)
         many = dozen("vae", "eval", folder / "m", test, "--binarize", "stochastic", "--seed", 1, "--limit", 1000, "--importance-samples", 5000)
@@ -221,11 +221,11 @@ def tables(folder):
         write(folder / "test.csv", test)
         row = []
         for flags in ([], ["--posterior", "iaf"]):
-            dozen("vae", "train", folder / "train.csv", "--likelihood", "gaussian-network", "--hidden", "128,128", "--latent", 16, "--epochs", 40, "--importance-draws", 5,
+            dozen("vae", "train", "--overwrite", folder / "train.csv", "--likelihood", "gaussian-network", "--hidden", "128,128", "--latent", 16, "--epochs", 40, "--importance-draws", 5,
                   *flags, "--decay", "cosine", "--out", folder / "v")
             found = dozen("vae", "eval", folder / "v", folder / "test.csv", "--importance-samples", 1000)
             row.append(f"{found['log_prob_bound_nats_per_row']:.3f} ± {found['standard_error']:.3f}")
-        dozen("flow", "train", folder / "train.csv", "--steps", 3, "--epochs", 40, "--out", folder / "f")
+        dozen("flow", "train", "--overwrite", folder / "train.csv", "--steps", 3, "--epochs", 40, "--out", folder / "f")
         row.append(f"{dozen('flow', 'eval', folder / 'f', folder / 'test.csv')['log_prob_nats_per_row']:.3f}")
         lines.append(f"| {name} | {' | '.join(row)} |")
         print(lines[-1], flush=True)
@@ -244,7 +244,7 @@ def imputation(folder):
         write(folder / "train.csv", holes)
         write(folder / "test.csv", cut)
         started = time.perf_counter()
-        dozen("vae", "train", folder / "train.csv", "--hidden", "128,128", "--latent", 16, "--epochs", 40, "--likelihood", "gaussian-network", "--importance-draws", 5, "--decay", "cosine",
+        dozen("vae", "train", "--overwrite", folder / "train.csv", "--hidden", "128,128", "--latent", 16, "--epochs", 40, "--likelihood", "gaussian-network", "--importance-draws", 5, "--decay", "cosine",
               "--out", folder / "v")
         dozen("vae", "impute", folder / "v", folder / "test.csv", "--draws", 200, "--out", folder / "filled.csv")
         mine = time.perf_counter() - started

@@ -84,7 +84,7 @@ def word2vec_c():
 
 
 def ours(corpus, model, dim, epochs, threads, *flags, seed=0, out="vec"):
-    return json.loads(run(DOZEN, "word2vec", "train", corpus, "--model", model, "--dim", dim, "--epochs", epochs, "--threads", threads,
+    return json.loads(run(DOZEN, "word2vec", "train", "--overwrite", corpus, "--model", model, "--dim", dim, "--epochs", epochs, "--threads", threads,
                           "--seed", seed, "--out", WORK / out, "--json", "--quiet", *flags))
 
 

@@ -54,9 +54,12 @@ pub(crate) fn sorted_files(partial: &Path) -> Result<(Vec<String>, Vec<String>),
             || inside(file, REPLACED)
             || is_temporary(file))
     });
-    Ok(files
-        .into_iter()
-        .partition(|file| noted.contains(file.as_str()) || file.starts_with("events.out.tfevents.")))
+    Ok(files.into_iter().partition(|file| noted.contains(file.as_str()) || is_of_every_run(file)))
+}
+
+/// Files that a run writes once, or that are written beside [`crate::NewFile`].
+fn is_of_every_run(file: &str) -> bool {
+    file == "arguments.json" || file.starts_with("events.out.tfevents.")
 }
 
 /// The family of a model folder that dozen wrote, with all that is in it.
