@@ -48,7 +48,9 @@ fn a_ring_is_learnt_and_measured() {
         ("wasserstein", "--lipschitz clip"),
         ("wasserstein", "--lipschitz spectral --critic-steps 2"),
     ] {
-        let line = format!("gan train ring.csv --loss {loss} {more} {small} --iterations 30 --out {loss}");
+        let line = format!(
+            "gan train ring.csv --loss {loss} {more} {small} --iterations 30 --out {loss} --overwrite"
+        );
         let found = json(path, &line);
         assert!(number(&found, "wasserstein1").is_finite(), "{line}");
     }
@@ -100,7 +102,7 @@ fn images_are_drawn_as_pictures() {
         let line = format!(
             "gan train bars.csv --network {network} {more} --channels 8,4 --critic-channels 4,8 --noise 8 --batch-size 16 --iterations 40 --look-every 10"
         );
-        json(path, &format!("{line} --out {network}"));
+        json(path, &format!("{line} --out {network} --overwrite"));
         let page = std::fs::read_to_string(path.join(network).join("report.html")).unwrap();
         assert!(page.contains("While it learnt") && page.contains("From one noise to another"));
         json(path, &format!("gan sample {network} -n 15 --out drawn.png"));

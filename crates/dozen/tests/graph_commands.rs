@@ -126,7 +126,7 @@ fn mistakes_are_sentences_and_exit_with_2() {
             &["cluster", "p.csv", "--method", "cut", "--clusters", "3"],
             "--clusters 3 is not between 1 and the 2 points",
         ),
-        (&["segment", "bad.png"], "cannot read `bad.png`"),
+        (&["segment", "bad.png"], "`bad.png` is no PNG, JPEG, BMP or WebP picture"),
         (&["segment", "none.png"], "cannot read `none.png`"),
         (&["segment", "bad.png", "--scale", "-1"], "--scale -1 is not a number from zero up"),
         (&["smooth", "bad.png", "--sigma", "0", "--out", "x.png"], "--sigma 0 is not a positive number"),

@@ -156,7 +156,7 @@ fn words_are_tagged() {
     place.json("make tagged -n 600 --out words.conll");
     for crf in ["", "--crf"] {
         let trained = place.json(&format!(
-            "rnn train words.conll --task tag --hidden 24 --layers 1 --epochs 6 --rate 0.02 --batch-size 20 {crf} --bidirectional --out m"
+            "rnn train words.conll --task tag --hidden 24 --layers 1 --epochs 6 --rate 0.02 --batch-size 20 {crf} --bidirectional --out m --overwrite"
         ));
         assert!(number(&trained, "valid_accuracy") > 0.97, "{trained}");
     }

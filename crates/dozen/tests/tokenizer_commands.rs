@@ -53,7 +53,7 @@ fn texts_of_every_kind_train_the_same() {
     json(path, "tokenizer train --inventory counts.txt --vocab-size 300 --out d --special <|end|>");
     assert_eq!(std::fs::read(path.join("d/tokenizer.json")).unwrap(), tokenizers[0]);
     for rule in ["bytes", "first-seen"] {
-        json(path, &format!("tokenizer train t.csv --vocab-size 290 --tie-break {rule} --out e"));
+        json(path, &format!("tokenizer train t.csv --vocab-size 290 --tie-break {rule} --out e --overwrite"));
     }
     let info = json(path, "tokenizer info a");
     assert_eq!(

@@ -151,7 +151,7 @@ fn images_are_drawn_as_pictures() {
         let line = format!(
             "vae train bars.csv --labels labels.csv --network {network} --likelihood {likelihood} --channels 8,16 --hidden 64 --latent 2 --epochs 25 --rate 0.003"
         );
-        json(path, &format!("{line} --out {network}"));
+        json(path, &format!("{line} --out {network} --overwrite"));
         let page = std::fs::read_to_string(path.join(network).join("report.html")).unwrap();
         assert!(page.contains("The manifold") && page.contains("data:image/png") && page.contains("bar_3"));
         json(path, &format!("vae sample {network} -n 15 --out drawn.png"));

@@ -149,7 +149,7 @@ fn words_are_cut_as_asked() {
     let path = folder.path();
     std::fs::write(path.join("t.txt"), "Don't stop, \"Mr. Ødegård\"! don't STOP\n".repeat(6)).unwrap();
     let vocabulary = |flags: &str| {
-        json(path, &format!("word2vec train t.txt --dim 4 --epochs 1 --out v {flags}"));
+        json(path, &format!("word2vec train t.txt --dim 4 --epochs 1 --out v --overwrite {flags}"));
         std::fs::read_to_string(path.join("v/vocabulary.txt")).unwrap()
     };
     assert_eq!(vocabulary("--lowercase --letters"), "don't 12\nstop 12\nmr 6\nødegård 6\n");
