@@ -186,7 +186,7 @@ def one(folder, cores, abuse, count):
         server.terminate()
         code = server.wait(30)
         ended = time.perf_counter() - begun
-        assert code == 0 and ended < DRAIN + 1, (code, ended)
+        assert code == 0 and ended < DRAIN + 1.5, (code, ended)
         [abuser.kill() for abuser in abusers]
         [abuser.join() for abuser in abusers]
         # After the abuse: the same server would be gone, so that another is abused and then left alone.

@@ -190,7 +190,7 @@ impl Listening {
         let app = router(shared);
         runtime.block_on(serve(listener, app, limits.connections, limits.drain, signals.first()));
         // What still computes for nobody stops at its next look, or ends with the process.
-        runtime.shutdown_timeout(Duration::from_millis(200));
+        runtime.shutdown_timeout(LAST_LOOK);
         let ended = Instant::now();
         for thread in threads {
             while !thread.is_finished() && ended.elapsed() < LAST_LOOK {
@@ -201,7 +201,7 @@ impl Listening {
 }
 
 /// Time for models to end after the last connection has.
-const LAST_LOOK: Duration = Duration::from_secs(1);
+const LAST_LOOK: Duration = Duration::from_millis(100);
 
 fn router(shared: Arc<Shared>) -> Router {
     let known = Router::new()
