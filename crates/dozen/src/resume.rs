@@ -131,11 +131,7 @@ fn agree(given: &ArgMatches, original: &ArgMatches, directory: &Path) -> Result<
             "that run was begun by `dozen {begun}`; resume it with that command"
         )));
     }
-    let mut command = Cli::command();
-    command.build();
-    let command = words.iter().try_fold(&command, |command, word| command.find_subcommand(word));
-    let arguments = command.into_iter().flat_map(clap::Command::get_arguments);
-    let differs = |argument: &&clap::Arg| {
+    let differs = |argument: &clap::Arg| {
         let id = argument.get_id().as_str();
         let typed = given.value_source(id) == Some(ValueSource::CommandLine);
         let (now, then) = (values(given, id), values(original, id));
@@ -149,7 +145,8 @@ fn agree(given: &ArgMatches, original: &ArgMatches, directory: &Path) -> Result<
         };
         typed && !FREE.contains(&id) && now != then && !same_files()
     };
-    let differing: Vec<String> = arguments.filter(differs).map(named).collect();
+    let of_command = arguments(&words);
+    let differing: Vec<String> = of_command.iter().filter(|argument| differs(argument)).map(named).collect();
     if differing.is_empty() {
         return Ok(());
     }
@@ -162,13 +159,16 @@ fn agree(given: &ArgMatches, original: &ArgMatches, directory: &Path) -> Result<
 
 /// An output that is also an input would be gone with it.
 pub(crate) fn keep_inputs(matches: &ArgMatches) -> Result<(), Failure> {
-    let (_, leaf) = leaf(matches);
+    let (words, leaf) = leaf(matches);
     let file = |path: &PathBuf| path.is_file().then(|| path.canonicalize().ok()).flatten();
-    let ids = leaf.ids().map(clap::Id::as_str);
     let outputs: Vec<PathBuf> = values(leaf, "out").iter().filter_map(file).collect();
-    for id in ids.filter(|id| *id != "out") {
-        let input =
-            values(leaf, id).into_iter().find(|path| file(path).is_some_and(|path| outputs.contains(&path)));
+    if outputs.is_empty() {
+        return Ok(());
+    }
+    for argument in arguments(&words).iter().filter(|argument| argument.get_id() != "out") {
+        let input = values(leaf, argument.get_id().as_str())
+            .into_iter()
+            .find(|path| file(path).is_some_and(|path| outputs.contains(&path)));
         if let Some(input) = input {
             return Err(Failure::request(format!(
                 "`{}` is an input and the --out as well; write to another file",
@@ -177,6 +177,14 @@ pub(crate) fn keep_inputs(matches: &ArgMatches) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// The arguments of a command by its words. Those of `ArgMatches::ids` have groups among them, whose values are names.
+fn arguments(words: &[&str]) -> Vec<clap::Arg> {
+    let mut command = Cli::command();
+    command.build();
+    let command = words.iter().try_fold(&command, |command, word| command.find_subcommand(word));
+    command.into_iter().flat_map(clap::Command::get_arguments).cloned().collect()
 }
 
 /// The values of an argument; a folder's without slashes at its end.

@@ -232,6 +232,9 @@ fn what_is_read_is_not_written_over() {
         assert!(said.contains("is an input and the --out as well"), "{said}");
         assert_eq!(std::fs::read(path.join("d.csv")).unwrap(), data);
     }
+    // A file that is called as a flag is no input by that.
+    succeeds(path, "make text -n 5 --out out");
+    succeeds(path, "make text -n 5 --out out");
     // Standard output by its name keeps what stands in it.
     let line =
         "{ echo first; dozen autoregressive sample m -n 2 --out /dev/stdout --quiet; echo last; } > all.txt";
