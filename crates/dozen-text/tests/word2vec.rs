@@ -192,6 +192,21 @@ proptest! {
     }
 
     #[test]
+    fn binary_values_that_begin_like_text_are_no_text(first in "[0-9]{1,2}[\r\t ]?\n", rest in prop::num::f32::NORMAL) {
+        let mut bytes = first.into_bytes();
+        bytes.extend(rest.to_le_bytes());
+        let value = f32::from_le_bytes(bytes[..4].try_into().unwrap());
+        prop_assume!(value.is_finite());
+        let vectors = some_vectors(vec![value, 0.0, rest]);
+        for format in [TextFormat::Word2vecBinary, TextFormat::GensimBinary] {
+            let mut file = Vec::new();
+            write_vectors(&vectors, format, &mut file).unwrap();
+            let again = read_vectors("f", &file[..]).unwrap().vectors;
+            prop_assert_eq!(bits(again.vectors()), bits(vectors.vectors()), "{:?}", format);
+        }
+    }
+
+    #[test]
     fn no_file_makes_the_readers_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), header in any::<bool>()) {
         let mut file = if header { b"3 2\n".to_vec() } else { Vec::new() };
         file.extend(bytes);
@@ -221,6 +236,12 @@ fn damaged_files_are_refused_with_the_place() {
         assert!(said(&binary[..cut]).contains("it is not whole"), "{cut}");
     }
     assert_eq!(said(b"1 99999999999\n..."), "f: line 1 says that vectors have 99999999999 values");
+}
+
+#[test]
+fn a_word_of_two_in_the_first_line_of_text_is_a_word() {
+    let read = read_vectors("f", &b"2 2\nnew york 1 2\nb 3 4\n"[..]).unwrap();
+    assert_eq!(read.vectors.vector("new york").unwrap()[..], [1.0, 2.0]);
 }
 
 #[test]

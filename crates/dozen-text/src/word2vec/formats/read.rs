@@ -36,17 +36,28 @@ pub fn read_vectors(file: &str, mut from: impl BufRead) -> Result<ReadVectors, E
     }
     let mut beginning = Vec::new();
     from.by_ref().take(1 << 17).read_to_end(&mut beginning).map_err(failed)?;
-    let line = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let is_text = text_of(line).is_some_and(|line| {
-        let mut fields = line.trim_end().split([' ', '\t']).skip(1).peekable();
-        fields.peek().is_some() && fields.all(|field| field.parse::<f32>().is_ok())
-    });
     let rest = beginning.chain(from);
-    if is_text || words == 0 {
+    if words == 0 || is_text(&beginning, dim) {
         read_text(file, rest, Some((words, dim)), 2)
     } else {
         read_binary(file, rest, words, dim)
     }
+}
+
+/// Whether what follows the header is lines of text. The first line alone does not tell: the bytes of a binary value may
+/// read as a digit and a line's end. So nothing that no text holds may follow, and where the line has not a word and `dim`
+/// numbers, and is damaged if it is text, not even a byte that is not UTF-8.
+fn is_text(beginning: &[u8], dim: usize) -> bool {
+    let control = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
+    if beginning.iter().any(control) {
+        return false;
+    }
+    let line = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let numbers = (line.trim_ascii_end().rsplit(|byte| is_blank(*byte)))
+        .take_while(|field| text_of(field).is_some_and(|field| field.parse::<f32>().is_ok()))
+        .count();
+    let utf8 = std::str::from_utf8(beginning).map_or_else(|error| error.error_len().is_none(), |_| true);
+    numbers >= dim || (numbers > 0 && utf8)
 }
 
 fn wrong(file: &str, problem: String) -> Error {
