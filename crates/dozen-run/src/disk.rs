@@ -2,7 +2,8 @@
 //!
 //! In builds with debug assertions the environment variable `DOZEN_FAULT` makes one of them the last, so that tests can
 //! look at what is left: `end:N` ends the process at the N-th change (a write is cut in the middle), `full:N` lets the
-//! N-th and all later ones that need room fail, as on a full disk, and `fail:N` lets the N-th alone fail.
+//! N-th and all later ones that need room fail, as on a full disk, `fail:N` lets the N-th alone fail, and `interrupt:N` asks for
+//! a stop at the N-th, as Ctrl-C does.
 
 use std::fs::File;
 use std::io::{Result, Write};
@@ -108,6 +109,7 @@ mod fault {
         End(u64),
         Full(u64),
         Fail(u64),
+        Interrupt(u64),
     }
 
     static FAULT: LazyLock<Option<Fault>> = LazyLock::new(|| {
@@ -118,6 +120,7 @@ mod fault {
             "end" => Some(Fault::End(number)),
             "full" => Some(Fault::Full(number)),
             "fail" => Some(Fault::Fail(number)),
+            "interrupt" => Some(Fault::Interrupt(number)),
             _ => None,
         }
     });
@@ -148,6 +151,10 @@ mod fault {
             )),
             Fault::Fail(at) if number == *at => {
                 Err(Error::other("the disk does not answer (a fault that DOZEN_FAULT asked for)"))
+            }
+            Fault::Interrupt(at) if number == *at => {
+                crate::request_interrupt(true);
+                Ok(())
             }
             _ => Ok(()),
         }

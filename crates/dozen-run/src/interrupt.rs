@@ -37,6 +37,7 @@ pub fn install_interrupt_handler(ends: fn()) {
     let installed = ctrlc::set_handler(move || {
         let again = REQUESTED.swap(true, Ordering::SeqCst);
         if again || FINISHING.load(Ordering::SeqCst) == 0 {
+            crate::new_file::discard_all();
             ends();
             std::process::exit(INTERRUPTED);
         }

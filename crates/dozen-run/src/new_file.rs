@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{Error, ErrorKind, Result, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use tempfile::TempPath;
 
@@ -22,7 +23,7 @@ pub struct NewFile {
 #[derive(Debug)]
 enum Way {
     InPlace,
-    Beside { temporary: TempPath, target: PathBuf, replaces: Option<Permissions> },
+    Beside { temporary: TempPath, target: PathBuf, replaces: Option<Permissions>, listed: Listed },
 }
 
 impl NewFile {
@@ -61,7 +62,8 @@ impl NewFile {
         match beside(folder, &name) {
             Ok((file, temporary)) => {
                 let replaces = before.map(|metadata| metadata.permissions());
-                Ok(Self { file, way: Way::Beside { temporary, target, replaces } })
+                let listed = Listed::new(&temporary);
+                Ok(Self { file, way: Way::Beside { temporary, target, replaces, listed } })
             }
             Err(error) if before.is_some() && error.kind() == ErrorKind::PermissionDenied => {
                 Self::in_place(&target)
@@ -82,7 +84,7 @@ impl NewFile {
     /// Gives the file its name. Where it takes the place of another, its bytes are on the disk before.
     pub fn commit(self) -> Result<()> {
         let Self { file, way } = self;
-        let Way::Beside { temporary, target, replaces } = way else { return Ok(()) };
+        let Way::Beside { temporary, target, replaces, listed: _listed } = way else { return Ok(()) };
         if let Some(permissions) = replaces {
             file.set_permissions(permissions)?;
             disk::sync(&file)?;
@@ -111,6 +113,34 @@ impl Write for NewFile {
 
     fn flush(&mut self) -> Result<()> {
         self.file.flush()
+    }
+}
+
+/// The hidden files that this process has under way.
+static LISTED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// A hidden file's place in the list, for as long as it is there.
+#[derive(Debug)]
+struct Listed(PathBuf);
+
+impl Listed {
+    fn new(path: &Path) -> Self {
+        LISTED.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
+        Self(path.to_owned())
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        LISTED.lock().unwrap_or_else(PoisonError::into_inner).retain(|path| *path != self.0);
+    }
+}
+
+/// Removes the hidden files that this process has under way, for it ends.
+pub(crate) fn discard_all() {
+    for path in LISTED.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        // One that has its name by now is not there any more; one that stays is in nobody's way.
+        let _ = std::fs::remove_file(path);
     }
 }
 

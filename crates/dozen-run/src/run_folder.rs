@@ -84,7 +84,7 @@ impl Drop for Held {
     fn drop(&mut self) {
         let worthless = self.partial.join(RUN).exists()
             && !self.partial.join(REPLACED).exists()
-            && !self.partial.join(CHECKPOINTS).join("last/state.json").exists()
+            && !self.partial.join(CHECKPOINTS).join(STATE).exists()
             && !is_whole(&self.partial)
             && sorted_files(&self.partial).is_ok_and(|(_, foreign)| foreign.is_empty());
         if worthless {
@@ -93,6 +93,9 @@ impl Drop for Held {
         }
     }
 }
+
+/// What the last checkpoint has when it is whole.
+const STATE: &str = "last/state.json";
 
 /// Time between checkpoints, unless a run has its own.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(20);
@@ -198,9 +201,14 @@ impl RunFolder {
         self.state_file().exists()
     }
 
+    /// Whether an unfinished run that is to become `out` has a checkpoint to go on from.
+    pub fn is_unfinished(out: &Path) -> bool {
+        Out::new(out).is_ok_and(|out| out.beside(".partial").join(CHECKPOINTS).join(STATE).exists())
+    }
+
     /// The file in the last checkpoint that says how far the run has come; it is there if there is a checkpoint.
     pub fn state_file(&self) -> PathBuf {
-        self.last().join("state.json")
+        self.partial.join(CHECKPOINTS).join(STATE)
     }
 
     /// The same run with other times between checkpoints than 20 s.

@@ -1,23 +1,27 @@
-//! Bodies of requests: how much of them there may be at once, and what is in them.
+//! Bodies of requests and answers: how much of them there may be at once, and what is in them.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::http::Limits;
 use crate::{Request, Takes, Verb};
 
-/// Room for bodies that have arrived and are not answered, of all connections together.
+/// Room for bodies that have arrived and are not answered, and for answers that are not taken, of all connections together.
 #[derive(Clone)]
 pub(crate) struct Room {
     /// For the first bytes of each body, so that large ones leave room for small ones.
     small: Arc<Semaphore>,
     large: Arc<Semaphore>,
+    answers: Arc<Semaphore>,
+    most: u32,
 }
 
 /// Bytes of a body that are small.
@@ -25,6 +29,9 @@ const SMALL: usize = 256 << 10;
 
 /// A body of which nothing comes for so long is not waited for.
 const STALLED: Duration = Duration::from_secs(5);
+
+/// Bytes of an answer that are handed over at once.
+const PART: usize = 64 << 10;
 
 /// Room is given out in pieces of so many bytes.
 const PIECE: usize = 1 << 10;
@@ -49,8 +56,9 @@ pub(crate) struct Arrived {
 
 impl Room {
     pub(crate) fn new(bytes: usize) -> Self {
-        let of = |bytes: usize| Arc::new(Semaphore::new((bytes / PIECE).clamp(1, Semaphore::MAX_PERMITS)));
-        Self { small: of(bytes / 4), large: of(bytes / 4 * 3) }
+        let pieces = |bytes: usize| u32::try_from((bytes / PIECE).max(1)).unwrap_or(u32::MAX >> 3);
+        let of = |bytes: usize| Arc::new(Semaphore::new(pieces(bytes) as usize));
+        Self { small: of(bytes / 4), large: of(bytes / 4 * 3), answers: of(bytes), most: pieces(bytes) }
     }
 
     /// Reads a body as it comes, and takes room only for what has come.
@@ -72,8 +80,28 @@ impl Room {
                 room.push(Arc::clone(of).try_acquire_many_owned(more).map_err(|_| Unfit::NoRoom)?);
                 held = wanted;
             }
+            if all.len() > SMALL {
+                // Else some dozen large bodies would have these threads for themselves while they arrive.
+                yield_now().await;
+            }
         }
         Ok(Arrived { bytes: all.into(), room })
+    }
+
+    /// An answer as a body, which has its room until the client has taken it; none where too much waits already.
+    pub(crate) fn keep(&self, answer: String) -> Option<Body> {
+        if answer.len() <= SMALL {
+            return Some(answer.into());
+        }
+        // The largest of all is taken where nothing else waits.
+        let pieces = u32::try_from(answer.len().div_ceil(PIECE)).unwrap_or(u32::MAX).min(self.most);
+        let room = Arc::clone(&self.answers).try_acquire_many_owned(pieces).ok()?;
+        // Handed over in parts: the whole would give its room back at once.
+        let parts = stream::unfold((Bytes::from(answer), room), |(mut rest, room)| async move {
+            let part = rest.split_to(rest.len().min(PART));
+            (!part.is_empty()).then_some((Ok::<_, Infallible>(part), (rest, room)))
+        });
+        Some(Body::from_stream(parts.fuse()))
     }
 }
 
@@ -147,7 +175,26 @@ fn cells(bytes: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::cells;
+    use axum::body::to_bytes;
+
+    use super::*;
+
+    #[test]
+    fn large_answers_have_room_until_they_are_read() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let room = Room::new(4 * SMALL);
+        let answer = |size: usize| "x".repeat(size);
+        let first = room.keep(answer(3 * SMALL)).unwrap();
+        assert!(room.keep(answer(2 * SMALL)).is_none());
+        let small = room.keep(answer(SMALL)).unwrap();
+        let read = |body: Body| runtime.block_on(to_bytes(body, usize::MAX)).unwrap().len();
+        assert_eq!((read(first), read(small)), (3 * SMALL, SMALL));
+        // What is larger than all room together is kept where nothing else waits.
+        let all = room.keep(answer(9 * SMALL)).unwrap();
+        assert!(room.keep(answer(SMALL + 1)).is_none());
+        drop(all);
+        assert!(room.keep(answer(SMALL + 1)).is_some());
+    }
 
     #[test]
     fn values_are_counted_outside_of_texts() {

@@ -66,7 +66,7 @@ pub struct Limits {
     pub queue: usize,
     /// Values in a body of JSON: numbers, texts, arrays and objects.
     pub cells: usize,
-    /// Bytes of all bodies that have arrived and are not answered.
+    /// Bytes of all bodies that have arrived and are not answered, and again of large answers that are not taken.
     pub memory: usize,
     /// Connections that are open at once; the one that does nothing for the longest time gives way to a new one.
     pub connections: usize,
@@ -297,7 +297,7 @@ fn json_response(status: StatusCode, value: &Value) -> Response {
 fn refusal(status: StatusCode, sentence: &str) -> Response {
     let mut response = json_response(status, &json!({ "error": sentence }));
     let told = match status {
-        StatusCode::TOO_MANY_REQUESTS => Some((header::RETRY_AFTER, "1")),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Some((header::RETRY_AFTER, "1")),
         StatusCode::UNAUTHORIZED => {
             Some((header::WWW_AUTHENTICATE, "Basic realm=\"dozen\", charset=\"UTF-8\""))
         }
@@ -422,12 +422,12 @@ async fn answered(
     if stream {
         // A first piece, or what is wrong with the request.
         let Ok(first) = tokio::time::timeout(limits.time, pieces.recv()).await else { return late() };
-        let Some(first) = first else { return told(waiting.answer().await) };
+        let Some(first) = first else { return told(&shared.room, waiting.answer().await) };
         let rest = piece_by_piece(first, pieces, waiting);
         return ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], rest).into_response();
     }
     match tokio::time::timeout(limits.time, waiting.answer()).await {
-        Ok(answer) => told(answer),
+        Ok(answer) => told(&shared.room, answer),
         Err(_) => late(),
     }
 }
@@ -462,9 +462,20 @@ fn piece_by_piece(first: String, pieces: tokio::sync::mpsc::Receiver<String>, wa
     Body::from_stream(stream.fuse())
 }
 
-fn told(answer: Option<Result<Value, Refusal>>) -> Response {
+fn told(room: &Room, answer: Option<Result<Value, Refusal>>) -> Response {
     match answer {
-        Some(Ok(value)) => json_response(StatusCode::OK, &value),
+        Some(Ok(value)) => {
+            let text = value.to_string();
+            let kind = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            let length = (header::CONTENT_LENGTH, HeaderValue::from(text.len()));
+            match room.keep(text) {
+                Some(body) => ([kind, length], body).into_response(),
+                None => refusal(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "too many answers wait for their clients to read them; try again",
+                ),
+            }
+        }
         Some(Err(Refusal::Request(sentence))) => refusal(StatusCode::BAD_REQUEST, &sentence),
         Some(Err(Refusal::Failed(sentence))) => refusal(StatusCode::INTERNAL_SERVER_ERROR, &sentence),
         None => refusal(StatusCode::INTERNAL_SERVER_ERROR, "the model gave no answer"),

@@ -69,17 +69,27 @@ impl Queue {
     /// When the system has no more threads.
     pub(crate) fn start(model: Box<dyn Served>, limits: Limits) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (sender, receiver) = sync_channel(limits.queue.max(1));
-        let wanted = Wanted::default();
-        let entered = wanted.clone();
-        // Models that shared threads would wait for each other.
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(rayon::current_num_threads())
-            .start_handler(move |_| entered.enter())
-            .build()
-            .map_err(std::io::Error::other)?;
-        let verbs = model.verbs();
-        let worker = Worker { model, verbs, pool, wanted, limits };
-        let thread = std::thread::Builder::new().name("model".into()).spawn(move || worker.run(&receiver))?;
+        let threads = rayon::current_num_threads();
+        let (started, has_started) = sync_channel(1);
+        let run = move || {
+            let wanted = Wanted::default();
+            let (entered, verbs) = (wanted.clone(), model.verbs());
+            wanted.enter();
+            // Models that shared threads would wait for each other. This one is of the pool, so that what it asks for itself
+            // wakes no other.
+            let pool = ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .use_current_thread()
+                .start_handler(move |_| entered.enter())
+                .build();
+            let (pool, outcome) = pool.map_or_else(|error| (None, Err(error)), |pool| (Some(pool), Ok(())));
+            let is_wanted = started.send(outcome).is_ok();
+            if let Some(pool) = pool.filter(|_| is_wanted) {
+                Worker { model, verbs, pool, wanted, limits }.run(&receiver);
+            }
+        };
+        let thread = std::thread::Builder::new().name("model".into()).spawn(run)?;
+        has_started.recv().map_err(std::io::Error::other)?.map_err(std::io::Error::other)?;
         Ok((Self { sender }, thread))
     }
 

@@ -4,8 +4,8 @@ use dozen_text::word2vec::formats::{
     TextFormat, read_fast_text, read_matrices, read_vectors, write_matrices, write_vectors,
 };
 use dozen_text::word2vec::{
-    Architecture, Config, Corpus, CorpusReader, Dictionary, Loss, Matrix, Parameters, Subsampling, Subwords,
-    WordVectors, train,
+    Architecture, Config, Corpus, CorpusReader, Dictionary, Done, Loss, Matrix, Parameters, Subsampling,
+    Subwords, WordVectors, train,
 };
 use proptest::prelude::*;
 
@@ -39,7 +39,7 @@ fn with_threads<R: Send>(threads: usize, run: impl FnOnce() -> R + Send) -> R {
 
 fn learn(corpus: &Corpus, config: &Config, threads: usize) -> Parameters {
     let mut parameters = Parameters::new(config, corpus.dictionary());
-    with_threads(threads, || train(corpus, config, &mut parameters, 0, |_, _| true)).unwrap();
+    with_threads(threads, || train(corpus, config, &mut parameters, Done::default(), |_, _| true)).unwrap();
     parameters
 }
 
@@ -110,17 +110,23 @@ fn every_way_parts_two_topics() {
 fn a_training_that_was_stopped_goes_on_to_the_same_vectors() {
     let corpus = corpus();
     let config = Config { deterministic: true, ..base() };
-    let whole = learn(&corpus, &config, 2);
-    let mut parts = Parameters::new(&config, corpus.dictionary());
-    let mut done = 0;
-    let summary = train(&corpus, &config, &mut parts, 0, |step, _| {
-        done = step.words;
-        !step.ends_epoch
+    let whole = |parameters: &mut Parameters| {
+        train(&corpus, &config, parameters, Done::default(), |_, _| true).unwrap().losses
+    };
+    let (mut all, mut parts) =
+        (Parameters::new(&config, corpus.dictionary()), Parameters::new(&config, corpus.dictionary()));
+    let losses = whole(&mut all);
+    let mut done = Done::default();
+    let summary = train(&corpus, &config, &mut parts, done, |step, _| {
+        done = step.done;
+        step.ends_epoch || step.epoch == 0
     });
     assert!(summary.unwrap().stopped);
-    assert_eq!(done, corpus.words());
-    assert!(!train(&corpus, &config, &mut parts, done, |_, _| true).unwrap().stopped);
-    assert_eq!(bits(&whole.input), bits(&parts.input));
+    assert!(done.words > corpus.words() && done.words < 2 * corpus.words(), "in the middle of a pass");
+    let rest = train(&corpus, &config, &mut parts, done, |_, _| true).unwrap();
+    assert!(!rest.stopped);
+    assert_eq!(rest.losses, losses[1..]);
+    assert_eq!(bits(&all.input), bits(&parts.input));
 }
 
 #[test]
@@ -143,8 +149,8 @@ fn new_words_come_after_the_old_ones_which_keep_their_vectors() {
         if subwords.is_some() {
             assert_eq!(grown.input.row(words as u32 + 2), parameters.input.row(words as u32));
         }
-        train(&second, &config, &mut grown, 0, |_, _| true).unwrap();
-        assert!(train(&second, &config, &mut parameters.clone(), 0, |_, _| true).is_err());
+        train(&second, &config, &mut grown, Done::default(), |_, _| true).unwrap();
+        assert!(train(&second, &config, &mut parameters.clone(), Done::default(), |_, _| true).is_err());
     }
 }
 
@@ -153,7 +159,8 @@ fn a_rate_that_is_too_high_is_an_error_and_no_nan() {
     let corpus = corpus();
     let config = Config { rate: 1e30, ..base() };
     let mut parameters = Parameters::new(&config, corpus.dictionary());
-    let error = with_threads(1, || train(&corpus, &config, &mut parameters, 0, |_, _| true)).unwrap_err();
+    let error = with_threads(1, || train(&corpus, &config, &mut parameters, Done::default(), |_, _| true))
+        .unwrap_err();
     assert!(error.to_string().contains("take a lower learning rate"), "{error}");
     for wrong in [
         Config { dim: 0, ..base() },

@@ -11,6 +11,7 @@ mod resume;
 mod texts;
 mod training;
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::process::ExitCode;
 
@@ -44,20 +45,19 @@ fn main() -> ExitCode {
         output::expect_json(as_json);
         run(invocation)
     }));
-    let outcome =
-        outcome.unwrap_or_else(|panic| Err(Failure::Fault(fault(&dozen::run::message(panic.as_ref())))));
-    match outcome {
+    match outcome.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(as_json),
     }
 }
 
 /// What a fault of the program is told as.
-fn fault(message: &str) -> String {
-    format!(
-        "a fault of dozen {}, not of your request: {message}. Please report this with the command that you gave",
-        env!("CARGO_PKG_VERSION")
-    )
+fn panicked(panic: &(dyn Any + Send)) -> Failure {
+    Failure::Fault(format!(
+        "a fault of dozen {}, not of your request: {}. Please report this with the command that you gave",
+        env!("CARGO_PKG_VERSION"),
+        dozen::run::message(panic)
+    ))
 }
 
 /// Says where a panic was, unless what panicked was given broken input and is caught.
@@ -83,7 +83,10 @@ fn run(invocation: Invocation) -> Result<(), Failure> {
         install_interrupt_handler(output::say_interrupted);
     }
     // On a thread of the pool: a kernel then starts without waking another thread and waiting for it.
-    rayon::scope(|_| dispatch(command, &context))
+    let outcome = catch_unwind(AssertUnwindSafe(|| rayon::scope(|_| dispatch(command, &context))));
+    outcome
+        .unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
+        .map_err(|failure| failure.advise(resume::advice(&matches)))
 }
 
 fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {

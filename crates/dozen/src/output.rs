@@ -55,6 +55,15 @@ impl Failure {
         }
     }
 
+    /// The same with advice, where the run failed and not its request.
+    pub(crate) fn advise(self, advice: Option<String>) -> Self {
+        match (self, advice) {
+            (Self::Run(sentence), Some(advice)) => Self::Run(format!("{sentence}; {advice}")),
+            (Self::Fault(sentence), Some(advice)) => Self::Fault(format!("{sentence}; {advice}")),
+            (other, _) => other,
+        }
+    }
+
     fn code(&self) -> u8 {
         match self {
             Self::Usage(error) => u8::try_from(error.exit_code()).unwrap_or(2),

@@ -157,6 +157,18 @@ fn agree(given: &ArgMatches, original: &ArgMatches, directory: &Path) -> Result<
     )))
 }
 
+/// How to go on with a training that failed, if it has a checkpoint.
+pub(crate) fn advice(matches: &ArgMatches) -> Option<String> {
+    let (words, leaf) = leaf(matches);
+    let out = values(leaf, "checkpoint_every").first().and_then(|_| values(leaf, "out").pop())?;
+    let out = std::path::absolute(out).ok().filter(|out| RunFolder::is_unfinished(out))?;
+    Some(format!(
+        "its last checkpoint is whole; `dozen {} --resume {}` goes on from it",
+        words.join(" "),
+        out.display()
+    ))
+}
+
 /// An output that is also an input would be gone with it.
 pub(crate) fn keep_inputs(matches: &ArgMatches) -> Result<(), Failure> {
     let (words, leaf) = leaf(matches);

@@ -169,6 +169,10 @@ fn a_disk_that_is_full_from_any_change_on_loses_nothing() {
             let said = String::from_utf8_lossy(&failed.stderr);
             assert_eq!(failed.status.code(), Some(1), "{fault}:{change}: {said}");
             assert!(said.contains("cannot ") && said.contains("DOZEN_FAULT asked for"), "{said}");
+            // The person is told that the run can go on, if it can.
+            let kept = place.path().join("m.partial/checkpoints/last/state.json").exists();
+            let advice = "its last checkpoint is whole; `dozen autoregressive train --resume ";
+            assert_eq!(said.contains(advice), kept, "{fault}:{change}: {said}");
             let found = weights(place.path()).unwrap();
             assert!(found == old || found == new, "{fault}:{change}");
             go_on(place.path(), &overwrite);

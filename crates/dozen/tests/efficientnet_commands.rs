@@ -99,6 +99,8 @@ fn shapes_are_learnt_from_a_table_of_paths_and_explained() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path();
     let made = json(path, "make shapes -n 64 --image-size 32 --out shapes");
+    let again = refused(path, "make shapes -n 8 --image-size 32 --out shapes");
+    assert!(again.contains("the folder `shapes` is not empty"), "{again}");
     assert_eq!(number(&made, "images"), 64.0);
     let mut table = "path,class\n".to_owned();
     for class in ["circle", "cross"] {

@@ -5,6 +5,7 @@
 
 mod program;
 
+use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -178,6 +179,38 @@ fn signals_save_the_run_and_it_goes_on_with_its_own_flags() {
 }
 
 #[test]
+fn a_signal_leaves_nothing_of_an_output_that_is_not_whole() {
+    let place = place();
+    let path = place.path();
+    succeeds(path, &format!("{TRAIN} m"));
+    assert!(Command::new("mkfifo").arg(path.join("rows.csv")).status().unwrap().success());
+    std::fs::write(path.join("s.csv"), "precious").unwrap();
+    let child = Command::new(assert_cmd::cargo::cargo_bin("dozen"))
+        .args(["autoregressive", "score", "m", "rows.csv", "--out", "s.csv"])
+        .current_dir(path)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Open until the end, so that there may always be another row.
+    let mut rows = std::fs::OpenOptions::new().write(true).open(path.join("rows.csv")).unwrap();
+    rows.write_all(&std::fs::read(path.join("d.csv")).unwrap()).unwrap();
+    let hidden = || {
+        let names = path.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with('.')).count()
+    };
+    let begun = Instant::now();
+    while hidden() == 0 {
+        assert!(begun.elapsed() < Duration::from_mins(1), "nothing is written");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    signal(&child, "-TERM");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(hidden(), 0);
+    assert_eq!(std::fs::read(path.join("s.csv")).unwrap(), b"precious");
+}
+
+#[test]
 fn what_a_process_was_started_to_ignore_it_ignores() {
     let place = place();
     let mut child = long_run(place.path(), "nohup");
@@ -195,6 +228,9 @@ fn a_run_is_resumed_from_anywhere() {
     let mut child = long_run(path, "");
     signal(&child, "-KILL");
     child.wait().unwrap();
+    let state = path.join("m.partial/checkpoints/last/state.json");
+    let changed = || state.metadata().and_then(|file| file.modified()).ok();
+    let before = changed();
     // The million epochs of that run are nothing for a test: it is interrupted again.
     let elsewhere = tempfile::tempdir().unwrap();
     let resumed = Command::new(assert_cmd::cargo::cargo_bin("dozen"))
@@ -203,7 +239,12 @@ fn a_run_is_resumed_from_anywhere() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(Duration::from_millis(700));
+    // When it has written another checkpoint, it heeds signals.
+    let begun = Instant::now();
+    while changed().is_none() || changed() == before {
+        assert!(begun.elapsed() < Duration::from_mins(1), "no checkpoint");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     signal(&resumed, "-TERM");
     let output = resumed.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();

@@ -229,7 +229,10 @@ fn signals_end_a_server_in_time_whatever_is_connected() {
     let server = Serving::start(place.path(), "--drain 60s");
     let mut stream = std::net::TcpStream::connect(server.1.strip_prefix("http://").unwrap()).unwrap();
     std::io::Write::write_all(&mut stream, heads[1].as_bytes()).unwrap();
-    std::thread::sleep(Duration::from_millis(100));
+    // A later connection was served, so that this one is known.
+    let health = format!("{}/health", server.1);
+    assert_eq!(ureq::get(health).call().unwrap().status(), 200);
+    std::thread::sleep(Duration::from_millis(200));
     Command::new("kill").args(["-TERM", &server.0.id().to_string()]).status().unwrap();
     std::thread::sleep(Duration::from_millis(200));
     assert_eq!(server.stop(), Some(130));

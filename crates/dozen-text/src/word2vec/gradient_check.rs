@@ -3,7 +3,7 @@
 use super::huffman::Huffman;
 use super::noise::Noise;
 use super::random::Random;
-use super::{Architecture, Config, Corpus, CorpusReader, Loss, Matrix, Parameters, Subsampling, train};
+use super::{Architecture, Config, Corpus, CorpusReader, Done, Loss, Matrix, Parameters, Subsampling, train};
 
 const RATE: f32 = 0.01;
 const WINDOW: usize = 2;
@@ -166,7 +166,7 @@ fn check(config: &Config) {
     let corpus = corpus();
     let before = random_parameters(config, &corpus);
     let mut after = before.clone();
-    train(&corpus, config, &mut after, 0, |_, _| true).unwrap();
+    train(&corpus, config, &mut after, Done::default(), |_, _| true).unwrap();
     let predictions = predictions(config, &corpus);
     let tree = Huffman::new(corpus.dictionary().counts());
     let (mut input, mut output) = (rows(&before.input), rows(&before.output));
@@ -219,7 +219,7 @@ fn steps_pair_by_pair_agree_with_rounds_when_they_are_short() {
             let before = random_parameters(&rounds, &corpus);
             let learn = |config: &Config| {
                 let mut after = before.clone();
-                pool.install(|| train(&corpus, config, &mut after, 0, |_, _| true)).unwrap();
+                pool.install(|| train(&corpus, config, &mut after, Done::default(), |_, _| true)).unwrap();
                 after
             };
             let (a, b) = (learn(&rounds), learn(&by_pair));

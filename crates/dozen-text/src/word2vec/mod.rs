@@ -36,5 +36,5 @@ pub use parameters::Parameters;
 pub use phrases::{Phrase, PhraseConfig, PhraseScore, PhraseText};
 pub use principal::{PrincipalComponents, principal_components};
 pub use text_vector::{Pooling, text_vectors};
-pub use train::{Step, Summary, train};
+pub use train::{Done, Step, Summary, train};
 pub use vectors::{AnalogyScore, Neighbour, WordVectors};

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::gradient::Workspace;
 use super::plan::{Kept, Plan};
@@ -21,13 +22,25 @@ fn words_of_a_task(dim: usize) -> usize {
     (4096 / dim).clamp(8, 32)
 }
 
+/// What of a training is done.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Done {
+    /// Words of all passes; the corpus has [`Corpus::words`] of them each time.
+    pub words: u64,
+    /// The loss of all pairs of this pass that were looked at, together, in nats.
+    pub loss: f64,
+    /// How many pairs those are.
+    pub pairs: u64,
+}
+
 /// How far training has come.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
     /// The pass, from 0 on.
     pub epoch: usize,
-    /// Words of all passes that are done; the corpus has [`Corpus::words`] of them each time.
-    pub words: u64,
+    /// What is done, for a training that goes on from here.
+    pub done: Done,
     /// The mean loss of a pair since the pass began, in nats; one pair in 32 is looked at.
     pub loss: f64,
     /// The learning rate.
@@ -49,8 +62,8 @@ pub struct Summary {
     pub stopped: bool,
 }
 
-/// Learns vectors. `watch` is called about every ten thousand words and may stop it by `false`; `done` words of all passes
-/// are left out, for a training that goes on.
+/// Learns vectors. `watch` is called about every ten thousand words and may stop it by `false`; what has
+/// `begun` before is left out, for a training that goes on.
 ///
 /// On one thread each pair sees what the one before has changed, as in word2vec.c. On more threads, or with
 /// [`Config::deterministic`], or with subwords, words are taken in rounds of up to 512: all gradients of a round are of the same
@@ -62,7 +75,7 @@ pub fn train(
     corpus: &Corpus,
     config: &Config,
     parameters: &mut Parameters,
-    done: u64,
+    begun: Done,
     mut watch: impl FnMut(&Step, &Parameters) -> bool,
 ) -> Result<Summary, Error> {
     config.check()?;
@@ -73,15 +86,18 @@ pub fn train(
     let mut rounds = in_rounds.then(|| Rounds::new(&plan, dictionary, parameters.input.rows()));
     let all_words = corpus.words() * config.epochs as u64;
     let started = Instant::now();
+    let mut done = begun;
     let mut summary = Summary { losses: Vec::new(), words: 0, seconds: 0.0, stopped: false };
     let mut kept = Kept::default();
     for epoch in 0..config.epochs {
-        let (mut loss, mut looked_at) = (0.0, 0);
         for number in 0..corpus.blocks() {
             let (block, before) = corpus.block(number);
             let words_before = epoch as u64 * corpus.words() + before;
-            if words_before < done {
+            if words_before < begun.words {
                 continue;
+            }
+            if number == 0 {
+                (done.loss, done.pairs) = (0.0, 0);
             }
             let passed = words_before as f32 / (all_words + 1) as f32;
             let rate = (config.rate * (1.0 - passed)).max(config.min_rate);
@@ -91,9 +107,9 @@ pub fn train(
                 Some(rounds) => rounds.learn(&plan, parameters, &kept, rate, place),
                 None => learn_at_once(&plan, parameters, &kept, rate, place),
             };
-            loss += heard.0;
-            looked_at += heard.1;
-            let mean = loss / looked_at.max(1) as f64;
+            done.loss += heard.0;
+            done.pairs += heard.1;
+            let mean = done.loss / done.pairs.max(1) as f64;
             if !mean.is_finite() {
                 return Err(Error::Request(format!(
                     "the loss is no longer finite in pass {}, after {words_before} words; take a lower learning rate",
@@ -101,13 +117,13 @@ pub fn train(
                 )));
             }
             let ends_epoch = number + 1 == corpus.blocks();
-            let words = corpus.words_after(number) + epoch as u64 * corpus.words();
-            summary.words = words - done.min(words);
+            done.words = corpus.words_after(number) + epoch as u64 * corpus.words();
+            summary.words = done.words - begun.words.min(done.words);
             summary.seconds = started.elapsed().as_secs_f64();
             if ends_epoch {
                 summary.losses.push(mean);
             }
-            if !watch(&Step { epoch, words, loss: mean, rate, ends_epoch }, parameters) {
+            if !watch(&Step { epoch, done, loss: mean, rate, ends_epoch }, parameters) {
                 summary.stopped = true;
                 return Ok(summary);
             }

@@ -158,6 +158,7 @@ fn shapes(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     if !(8..=4096).contains(image_size) {
         return Err(Failure::request("--image-size lies between 8 and 4096"));
     }
+    new_folder(out)?;
     for kind in made::SHAPES {
         let folder = out.join(kind);
         std::fs::create_dir_all(&folder).map_err(|error| DataError::write(&folder, error))?;
@@ -171,12 +172,24 @@ fn shapes(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     Results::new(json).line(line).print(context.json())
 }
 
+/// Pictures among others that are there already would be taken for one set.
+fn new_folder(out: &Path) -> Result<(), Failure> {
+    if out.is_dir() && out.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(Failure::request(format!(
+            "the folder `{}` is not empty; remove it, or choose another --out",
+            out.display()
+        )));
+    }
+    Ok(())
+}
+
 /// Writes pictures, and their boxes in `boxes.json` beside them.
 fn detection(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let Arguments { rows, image_size, out, .. } = arguments;
     if !(32..=4096).contains(image_size) {
         return Err(Failure::request("--image-size lies between 32 and 4096"));
     }
+    new_folder(out)?;
     let (set, pictures) = made::scenes(*rows, *image_size, [0.02, 0.42], context.seed());
     set.write(&out.join("boxes.json"), Format::Coco)?;
     for (image, picture) in set.images.iter().zip(&pictures) {

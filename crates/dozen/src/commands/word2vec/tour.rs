@@ -4,7 +4,7 @@ use std::path::Path;
 
 use dozen::data::make;
 use dozen::text::word2vec::{
-    AnalogyScore, Config, CorpusReader, Loss, Parameters, Subsampling, WordVectors, analogies, train,
+    AnalogyScore, Config, CorpusReader, Done, Loss, Parameters, Subsampling, WordVectors, analogies, train,
 };
 use serde_json::json;
 
@@ -30,7 +30,7 @@ pub(crate) fn tour(_: &Path, context: &Context) -> Result<Stop, Failure> {
         ..Config::default()
     };
     let mut parameters = Parameters::new(&config, corpus.dictionary());
-    let summary = train(&corpus, &config, &mut parameters, 0, |_, _| true)?;
+    let summary = train(&corpus, &config, &mut parameters, Done::default(), |_, _| true)?;
     let vectors = WordVectors::from_parameters(corpus.dictionary().clone(), &parameters, None)?;
     let sections = analogies(&vectors, &made.analogies, usize::MAX, AnalogyScore::CosAdd);
     let (correct, known) = sections.iter().fold((0, 0), |sum, one| (sum.0 + one.correct, sum.1 + one.known));

@@ -8,7 +8,7 @@ use dozen::data::Fingerprint;
 use dozen::nn::{Error as RunError, Finishing, RunFolder, interrupt_requested};
 use dozen::text::word2vec::formats::read_matrices;
 use dozen::text::word2vec::{
-    Architecture, Config, Corpus, Dictionary, Loss, Parameters, Step, Subsampling, Subwords, Summary,
+    Architecture, Config, Corpus, Dictionary, Done, Loss, Parameters, Step, Subsampling, Subwords, Summary,
     WordVectors, train,
 };
 use serde::{Deserialize, Serialize};
@@ -194,7 +194,7 @@ impl Arguments {
 /// What a checkpoint knows beside the matrices.
 #[derive(Default, Serialize, Deserialize)]
 struct State {
-    words: u64,
+    done: Done,
     vocabulary: usize,
     /// Seconds of training.
     seconds: f64,
@@ -254,7 +254,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     let report = page::report(&vectors, &config, &summary, &probes, context.command_line());
     run.write_text("report.html", &report.html())?;
     let loss = summary.losses.last().copied();
-    let words_per_second = summary.words as f64 / summary.seconds;
+    let words_per_second = summary.words as f64 / summary.seconds.max(f64::MIN_POSITIVE);
     let json = json!({
         "words": corpus.words(),
         "words_read": corpus.words_read(),
@@ -320,7 +320,8 @@ fn learn(
 ) -> Result<Summary, Failure> {
     let progress = context.progress();
     let all = corpus.words() * config.epochs as u64;
-    let done = state.words;
+    let begun_with = state.done;
+    let done = begun_with.words;
     let mut meter = progress.start("train", "words", all, done);
     let mut before = done;
     let (mut failure, mut checkpoints) = (None, run.checkpoints());
@@ -328,14 +329,14 @@ fn learn(
     let _finishing = Finishing::begin();
     let mut watch = |step: &Step, parameters: &Parameters| -> Result<bool, Failure> {
         let message = || format!("pass {}/{}, loss {:.4}", step.epoch + 1, config.epochs, step.loss);
-        meter.advance(step.words - before, message);
-        before = step.words;
+        meter.advance(step.done.words - before, message);
+        before = step.done.words;
         if step.ends_epoch {
             let line = json!({
                 "epoch": step.epoch + 1,
                 "loss": step.loss,
                 "rate": step.rate,
-                "words": step.words,
+                "words": step.done.words,
                 "seconds": seconds_before + begun.elapsed().as_secs_f64(),
             });
             state.metrics.push(line);
@@ -351,7 +352,7 @@ fn learn(
             }
         }
         if checkpoints.due() || interrupt_requested() {
-            state.words = step.words;
+            state.done = step.done;
             state.seconds = seconds_before + begun.elapsed().as_secs_f64();
             checkpoints.write(|| {
                 run.checkpoint(&state, 0, |folder| {
@@ -361,7 +362,7 @@ fn learn(
         }
         Ok(!interrupt_requested())
     };
-    let summary = train(corpus, config, parameters, done, |step, parameters| {
+    let mut summary = train(corpus, config, parameters, begun_with, |step, parameters| {
         watch(step, parameters).unwrap_or_else(|error| {
             failure = Some(error);
             false
@@ -375,5 +376,7 @@ fn learn(
         let step = done + summary.words;
         return Err(RunError::Interrupted { step, folder: run.out().to_owned() }.into());
     }
+    // With the passes before the run was resumed.
+    summary.losses = state.metrics.iter().filter_map(|line| line["loss"].as_f64()).collect();
     Ok(summary)
 }
