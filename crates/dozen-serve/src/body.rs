@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -9,7 +10,7 @@ use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::yield_now;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::http::Limits;
 use crate::{Request, Takes, Verb};
@@ -22,6 +23,8 @@ pub(crate) struct Room {
     large: Arc<Semaphore>,
     answers: Arc<Semaphore>,
     most: u32,
+    /// Large bodies that are arriving.
+    arriving: Arc<AtomicU32>,
 }
 
 /// Bytes of a body that are small.
@@ -32,6 +35,9 @@ const STALLED: Duration = Duration::from_secs(5);
 
 /// Bytes of an answer that are handed over at once.
 const PART: usize = 64 << 10;
+
+/// A part of a large body waits so long for each other one that is arriving: twice what copying a part takes.
+const TURN: Duration = Duration::from_micros(100);
 
 /// Room is given out in pieces of so many bytes.
 const PIECE: usize = 1 << 10;
@@ -48,6 +54,27 @@ pub(crate) enum Unfit {
     NoRoom,
 }
 
+/// A large body that is arriving.
+struct Large(Arc<AtomicU32>);
+
+impl Large {
+    fn begin(arriving: &Arc<AtomicU32>) -> Self {
+        arriving.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(arriving))
+    }
+
+    /// How many there are beside this one.
+    fn others(&self) -> u32 {
+        self.0.load(Ordering::Relaxed).saturating_sub(1)
+    }
+}
+
+impl Drop for Large {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A body and the room that it takes.
 pub(crate) struct Arrived {
     pub(crate) bytes: Bytes,
@@ -58,13 +85,19 @@ impl Room {
     pub(crate) fn new(bytes: usize) -> Self {
         let pieces = |bytes: usize| u32::try_from((bytes / PIECE).max(1)).unwrap_or(u32::MAX >> 3);
         let of = |bytes: usize| Arc::new(Semaphore::new(pieces(bytes) as usize));
-        Self { small: of(bytes / 4), large: of(bytes / 4 * 3), answers: of(bytes), most: pieces(bytes) }
+        Self {
+            small: of(bytes / 4),
+            large: of(bytes / 4 * 3),
+            answers: of(bytes),
+            most: pieces(bytes),
+            arriving: Arc::default(),
+        }
     }
 
     /// Reads a body as it comes, and takes room only for what has come.
     pub(crate) async fn read(&self, body: Body, most: usize) -> Result<Arrived, Unfit> {
         let mut stream = body.into_data_stream();
-        let (mut all, mut room, mut held) = (Vec::new(), Vec::new(), 0);
+        let (mut all, mut room, mut held, mut large) = (Vec::new(), Vec::new(), 0, None);
         loop {
             let part = timeout(STALLED, stream.next()).await.map_err(|_| Unfit::Stalled)?;
             let Some(part) = part else { break };
@@ -82,7 +115,10 @@ impl Room {
             }
             if all.len() > SMALL {
                 // Else some dozen large bodies would have these threads for themselves while they arrive.
-                yield_now().await;
+                match large.get_or_insert_with(|| Large::begin(&self.arriving)).others() {
+                    0 => yield_now().await,
+                    others => sleep(TURN * others).await,
+                }
             }
         }
         Ok(Arrived { bytes: all.into(), room })
