@@ -22,8 +22,8 @@ pub(crate) struct Workspace {
     /// Of the last pairs: a scale for each target and input, `[target][input]`.
     pub(crate) scales: Vec<f32>,
     /// Over the pairs that were looked at: one in [`LOOK_EVERY`].
-    pub(crate) loss: f64,
-    pub(crate) looked_at: u64,
+    loss: f64,
+    looked_at: u64,
     pairs: u64,
 }
 
@@ -34,6 +34,13 @@ impl Workspace {
     pub(crate) fn new(columns: usize) -> Self {
         let empty = || Matrix::zeros(0, columns);
         Self { hidden: empty(), errors: empty(), ..Self::default() }
+    }
+
+    /// The loss of the pairs that were looked at since the last call, together, and how many they are. Which are looked at
+    /// counts from there, so that a training that goes on looks at the same.
+    pub(crate) fn take_heard(&mut self) -> (f64, u64) {
+        self.pairs = 0;
+        (std::mem::take(&mut self.loss), std::mem::take(&mut self.looked_at))
     }
 
     /// Makes room for so many slots, and forgets what was in them.

@@ -140,7 +140,7 @@ fn learn_at_once(plan: &Plan, parameters: &mut Parameters, kept: &Kept, rate: f3
     let random = Random::at(plan.config.seed ^ 1, place);
     let centres = 0..kept.words.len();
     pulp::Arch::new().dispatch(Learn { task: &mut task, kept, centres, rate, random });
-    (task.workspace.loss, task.workspace.looked_at)
+    task.workspace.take_heard()
 }
 
 struct Learn<'t, 'a, U> {
@@ -226,8 +226,8 @@ impl Rounds {
         }
         let mut heard = (0.0, 0);
         for (_, workspace) in &mut self.tasks {
-            heard = (heard.0 + workspace.loss, heard.1 + workspace.looked_at);
-            (workspace.loss, workspace.looked_at) = (0.0, 0);
+            let own = workspace.take_heard();
+            heard = (heard.0 + own.0, heard.1 + own.1);
         }
         heard
     }
