@@ -191,6 +191,7 @@ pub(crate) fn request(
             (value, Vec::new())
         }
     };
+    verb.holds_to_bounds(&values)?;
     Ok(Request { values, bytes, pieces: None, most_rows: limits.rows, most_pixels: limits.pixels })
 }
 

@@ -88,6 +88,21 @@ impl Verb {
         self.values().any(|known| known == name)
     }
 
+    /// Whether numbers lie within the bounds that the description of the server gives; those of whole numbers models check
+    /// as they read them.
+    pub(crate) fn holds_to_bounds(&self, values: &Value) -> Result<(), String> {
+        for (name, bound) in &self.bounds {
+            let Bound::Number([least, most]) = bound else { continue };
+            let value = &values[*name];
+            // In a query everything is text.
+            let number = value.as_f64().or_else(|| value.as_str()?.parse().ok());
+            if let Some(number) = number.filter(|number| !(least..=most).contains(&number)) {
+                return Err(format!("`{name}` is {number}, and may be from {least} to {most}"));
+            }
+        }
+        Ok(())
+    }
+
     /// The names of what it takes.
     pub(crate) fn names(&self) -> String {
         self.values().collect::<Vec<_>>().join(", ")
@@ -220,5 +235,24 @@ impl Request {
     pub fn text(&self, name: &str) -> Result<&str, Refusal> {
         let value = self.get(name).ok_or_else(|| Refusal::request(format!("`{name}` is missing")))?;
         value.as_str().ok_or_else(|| Refusal::request(format!("`{name}` is no text")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_hold_to_the_bounds_that_are_described() {
+        let verb = Verb::new("write", "", Takes::Json(json!({ "heat": 0.8 })));
+        let verb = verb.bounded("heat", Bound::Number([0.0, 2.0]));
+        for fits in [json!({}), json!({ "heat": 0 }), json!({ "heat": "2" })] {
+            assert_eq!(verb.holds_to_bounds(&fits), Ok(()));
+        }
+        for outside in [json!({ "heat": 2.1 }), json!({ "heat": -1e-9 }), json!({ "heat": "inf" })] {
+            assert!(verb.holds_to_bounds(&outside).unwrap_err().contains("may be from 0 to 2"));
+        }
     }
 }

@@ -142,9 +142,6 @@ impl Recurrent {
         let length = request.count_or("length", 200, [1, LONGEST])?;
         let seed = request.count_or("seed", 0, [0, 1 << 50])? as u64;
         let temperature = request.number_or("temperature", 0.8)?;
-        if temperature < 0.0 {
-            return Err(Refusal::request("`temperature` is at least 0"));
-        }
         let sampling = Sampling { temperature, top_k: None, top_p: None };
         let mut writer =
             Writer::new(&self.0, prompt, 1, &[]).map_err(|failure| Refusal::Request(failure.sentence()))?;
