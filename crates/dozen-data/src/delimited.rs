@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use crate::error::quoted;
 use crate::limits::{Records, check_columns, read_line};
-use crate::read::unnamed;
 use crate::source::Stream;
+use crate::unnamed::unnamed;
 use crate::{Column, DataError, Header, ReadOptions, Table, Values};
 
 /// Opens a delimited stream as chunks of `chunk_rows` rows.

@@ -3,8 +3,8 @@
 use std::io::Read;
 
 use crate::limits::{MOST_COLUMNS, read_up_to};
-use crate::read::{columns_of, unnamed};
 use crate::source::Stream;
+use crate::unnamed::{columns_of, unnamed};
 use crate::{Column, DataError, Table, Values};
 
 /// Opens an IDX stream of unsigned bytes; each item of the first dimension is a row.

@@ -8,8 +8,8 @@ use image::DynamicImage;
 use crate::image_shape::PIXEL;
 use crate::limits::{MOST_COLUMNS, check_columns};
 use crate::picture::decode_picture;
-use crate::read::{columns_of, unnamed};
 use crate::source::Stream;
+use crate::unnamed::{columns_of, unnamed};
 use crate::{Column, DataError, ImageShape, Table, Values};
 
 /// Names that images end with.

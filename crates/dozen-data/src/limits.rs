@@ -1,8 +1,7 @@
 //! What is believed of a file before its bytes have proved it, so that a small file cannot take the memory of a large one.
 
 use std::io::{BufRead, Error, ErrorKind, Read, Result};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::DataError;
 use crate::source::Stream;
@@ -12,11 +11,6 @@ pub(crate) const MOST_COLUMNS: usize = 1 << 22;
 
 /// The most bytes of a line, or of a record of quoted cells.
 pub(crate) const LONGEST_LINE: usize = 1 << 26;
-
-/// What is packed may become so many bytes in any case ...
-const UNPACKED: u64 = 1 << 29;
-/// ... and beyond that as many times its own size, which no data comes near that says anything.
-const RATIO: u64 = 100;
 
 /// Pixels of a picture, unless the program is told otherwise.
 pub const MOST_PIXELS: usize = 100_000_000;
@@ -31,18 +25,6 @@ pub fn set_most_pixels(pixels: usize) {
 /// How many pixels a picture may have.
 pub fn most_pixels() -> usize {
     PIXELS.load(Ordering::Relaxed)
-}
-
-/// How many bytes may come of so many packed ones.
-pub(crate) fn most_unpacked(packed: u64) -> u64 {
-    UNPACKED.max(packed.saturating_mul(RATIO))
-}
-
-fn too_large() -> Error {
-    Error::new(
-        ErrorKind::InvalidData,
-        format!("it unpacks to more than {RATIO} times its size; if that is meant, unpack it first"),
-    )
 }
 
 /// Refuses a table of more columns than [`MOST_COLUMNS`].
@@ -63,68 +45,6 @@ pub(crate) fn check_nodes(file: &str, nodes: usize, edges: usize) -> std::result
         "its header says {nodes} nodes for {edges} of edges, so that nearly all would be alone; is it damaged?"
     );
     Err(DataError::content(file, "", problem))
-}
-
-/// Counts the bytes that are taken from a packed file.
-pub(crate) struct Counted<R> {
-    inner: R,
-    taken: Arc<AtomicU64>,
-}
-
-impl<R: BufRead> Counted<R> {
-    /// With the counter, for what unpacks it.
-    pub(crate) fn new(inner: R) -> (Self, Arc<AtomicU64>) {
-        let taken = Arc::new(AtomicU64::new(0));
-        (Self { inner, taken: Arc::clone(&taken) }, taken)
-    }
-}
-
-impl<R: BufRead> Read for Counted<R> {
-    fn read(&mut self, to: &mut [u8]) -> Result<usize> {
-        let count = self.inner.read(to)?;
-        self.taken.fetch_add(count as u64, Ordering::Relaxed);
-        Ok(count)
-    }
-}
-
-impl<R: BufRead> BufRead for Counted<R> {
-    fn fill_buf(&mut self) -> Result<&[u8]> {
-        self.inner.fill_buf()
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.taken.fetch_add(count as u64, Ordering::Relaxed);
-        self.inner.consume(count);
-    }
-}
-
-/// Ends with an error where far more comes out than went in.
-pub(crate) struct Unpacked<R> {
-    pub(crate) inner: R,
-    pub(crate) taken: Arc<AtomicU64>,
-    pub(crate) given: u64,
-}
-
-impl<R: Read> Read for Unpacked<R> {
-    fn read(&mut self, to: &mut [u8]) -> Result<usize> {
-        let count = self.inner.read(to)?;
-        self.given += count as u64;
-        if self.given > most_unpacked(self.taken.load(Ordering::Relaxed)) {
-            return Err(too_large());
-        }
-        Ok(count)
-    }
-}
-
-/// Reads a packed entry whole, whose packed size is known.
-pub(crate) fn read_entry(entry: impl Read, packed: u64, says: u64) -> Result<Vec<u8>> {
-    let most = most_unpacked(packed);
-    if says > most {
-        return Err(too_large());
-    }
-    let mut bytes = Vec::new();
-    entry.take(most + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most { Err(too_large()) } else { Ok(bytes) }
 }
 
 /// Reads exactly so many bytes, and takes memory only as they come; fewer if the stream ends before.

@@ -2,9 +2,10 @@
 
 use std::io::{BufReader, Cursor, Read};
 
-use crate::limits::{check_columns, read_entry, read_up_to};
-use crate::read::{columns_of, unnamed};
+use crate::limits::{check_columns, read_up_to};
+use crate::packed::read_entry;
 use crate::source::{Stream, open_file};
+use crate::unnamed::{columns_of, unnamed};
 use crate::{Column, DataError, Table, Values};
 
 /// The header of an NPY file.

@@ -1,35 +1,8 @@
 //! One way in for every table format: whole, or in chunks.
 
 use crate::source::{self, Format};
-use crate::{Binarize, DataError, Matrix, Table};
+use crate::{Binarize, DataError, Matrix, ReadOptions, Table};
 use crate::{delimited, idx, image_folder, npy, parquet_table};
-
-/// Whether a delimited file's first line holds the names of the columns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Header {
-    /// It does if any of its cells is not a number.
-    #[default]
-    Auto,
-    /// It does.
-    Yes,
-    /// It does not; columns are named `column_1`, `column_2` and so on.
-    No,
-}
-
-/// How to read a table.
-#[derive(Clone, Debug, Default)]
-pub struct ReadOptions {
-    /// About the first line of a delimited file.
-    pub header: Header,
-    /// Columns to read as text even where they look like numbers.
-    pub text: Vec<String>,
-    /// Turn grey levels or probabilities into bits.
-    pub binarize: Option<Binarize>,
-    /// Read at most this many rows in all.
-    pub limit: Option<usize>,
-    /// Let cells of delimited text be missing: empty, `NA`, `NaN`, `null` or `?`.
-    pub missing: bool,
-}
 
 type Chunks = Box<dyn Iterator<Item = Result<Table, DataError>> + Send>;
 
@@ -113,16 +86,6 @@ pub fn read_table(path: &str, options: &ReadOptions) -> Result<Table, DataError>
         Some(table) => table,
         None => Err(DataError::content(path, "", "there are no rows")),
     }
-}
-
-/// A chunk of numeric rows with made-up column names, as NPY and IDX files hold.
-pub(crate) fn unnamed(prefix: &str, columns: usize) -> Vec<String> {
-    (1..=columns).map(|i| format!("{prefix}_{i}")).collect()
-}
-
-/// Transposes a row-major chunk into columns.
-pub(crate) fn columns_of<T: Copy>(rows: &[T], columns: usize) -> Vec<Vec<T>> {
-    (0..columns).map(|column| rows.iter().skip(column).step_by(columns).copied().collect()).collect()
 }
 
 impl Table {

@@ -97,6 +97,9 @@ impl Schema {
             return Ok(Matrix::new(Vec::new(), 0));
         }
         let sources = self.sources(table)?;
+        if table.rows() == 0 {
+            return Ok(Matrix::new(Vec::new(), width));
+        }
         let mut values = vec![0.0; table.rows() * width];
         for (j, (schema, source)) in self.columns.iter().zip(sources).enumerate() {
             let cells = values[j..].iter_mut().step_by(width);

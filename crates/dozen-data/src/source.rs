@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 
 use crate::DataError;
-use crate::limits::{Counted, Unpacked};
+use crate::packed::{Counted, Unpacked};
 
 /// What a file holds.
 #[derive(Clone, Debug, PartialEq)]

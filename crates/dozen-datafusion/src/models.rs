@@ -1,19 +1,17 @@
 //! Models by name, opened when a query first asks for them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::hash::{Hash, Hasher};
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::error::{DataFusionError, Result};
 use dozen_data::{Column, Table, open_stream};
-use dozen_generative::{autoregressive, flow};
-use dozen_nn::{Device, ModelFolder};
+use dozen_generative::{Measure, TableModel};
+use dozen_nn::Device;
 use dozen_text::Tokenizer;
-use dozen_text::word2vec::formats::{read_matrices, read_vectors};
-use dozen_text::word2vec::{Config, Dictionary, Parameters, WordVectors};
+use dozen_text::word2vec::WordVectors;
+use dozen_text::word2vec::formats::read_vectors;
 use dozen_vision::efficientnet;
 
 /// Names and where their models are. Each is opened once, when it is first used.
@@ -108,52 +106,33 @@ impl Models {
     }
 }
 
-/// A model that says how likely a row is.
-pub(crate) enum Density {
-    Flow(Box<flow::Model>),
-    Autoregressive(Box<autoregressive::Model>),
-}
+/// A model of tables that says how likely a row is.
+pub(crate) struct Density(Box<dyn TableModel>);
 
 impl Density {
     fn open(path: &Path) -> Result<Self, String> {
-        let sentence = |error: dozen_nn::Error| error.to_string();
-        let folder = ModelFolder::open(path).map_err(sentence)?;
-        let device = Device::default();
-        match folder.family() {
-            "flow" => Ok(Self::Flow(Box::new(flow::Model::open(path, &device).map_err(sentence)?))),
-            "autoregressive" => {
-                let model = autoregressive::Model::open(path, &device).map_err(sentence)?;
-                Ok(Self::Autoregressive(Box::new(model)))
-            }
-            other => Err(format!(
-                "`{}` is a model of the family `{other}`; log_prob takes a flow or an autoregressive model",
-                path.display()
+        let model = dozen_generative::open(path, &Device::default()).map_err(|error| error.to_string())?;
+        match model.measure() {
+            Measure::LogProb => Ok(Self(model)),
+            _ => Err(format!(
+                "`{}` is a model of the family `{}`, which has no log-probability of a row; log_prob takes a flow or an \
+                 autoregressive model",
+                path.display(),
+                model.family()
             )),
         }
     }
 
     /// The columns that it takes, in their order: its own, then those of its condition.
     pub(crate) fn columns(&self) -> Vec<String> {
-        let (own, condition) = match self {
-            Self::Flow(model) => (&model.config().columns, model.config().condition.columns.as_slice()),
-            Self::Autoregressive(model) => (&model.config().columns, [].as_slice()),
-        };
-        own.columns.iter().chain(condition).map(|column| column.name.clone()).collect()
+        let all = self.0.columns().columns.iter().chain(&self.0.condition().columns);
+        all.map(|column| column.name.clone()).collect()
     }
 
     /// Log-probabilities of rows, in nats.
     pub(crate) fn log_prob(&self, columns: Vec<Column>) -> Result<Vec<f64>, String> {
         let table = Table::new(columns).map_err(|error| error.to_string())?;
-        match self {
-            Self::Flow(model) => {
-                let (cells, condition) = model.cells(&table).map_err(|error| error.to_string())?;
-                Ok(model.log_prob(&cells, &condition))
-            }
-            Self::Autoregressive(model) => {
-                let cells = model.config().columns.encode(&table).map_err(|error| error.to_string())?;
-                Ok(model.log_prob(&cells))
-            }
-        }
+        self.0.score(&table).map_err(|error| error.to_string())
     }
 }
 
@@ -164,15 +143,6 @@ fn open_words(path: &Path) -> Result<WordVectors, String> {
         let stream = open_stream(&file).map_err(|error| error.to_string())?;
         return read_vectors(&file, stream).map(|read| read.vectors).map_err(|error| error.to_string());
     }
-    let folder = ModelFolder::open(path).map_err(|error| error.to_string())?;
-    let saved: serde_json::Value = folder.config_of("word2vec").map_err(|error| error.to_string())?;
-    let config: Config = serde_json::from_value(saved["model"].clone()).map_err(|error| error.to_string())?;
-    let words = path.join("vocabulary.txt");
-    let file = File::open(&words).map_err(|error| format!("cannot read `{}`: {error}", words.display()))?;
-    let dictionary = Dictionary::read(&words.display().to_string(), BufReader::new(file));
-    let dictionary = dictionary.map_err(|error| error.to_string())?;
-    let matrices = read_matrices(&folder.weights(), ["input", "output"]);
-    let [input, output] = matrices.map_err(|error| error.to_string())?;
-    let parameters = Parameters { input, output };
-    WordVectors::from_parameters(dictionary, &parameters, config.subwords).map_err(|error| error.to_string())
+    let model = dozen_text::word2vec::Model::open(path).map_err(|error| error.to_string())?;
+    model.vectors().map_err(|error| error.to_string())
 }

@@ -2,6 +2,7 @@
 //!
 //! [`autoregressive`] factorises a row's probability into one conditional for each column; [`flow`] bends it into a simple one; [`vae`] explains it by a
 //! latent of few columns; [`gan`] draws it by a network that another cannot tell from data. [`metrics`] say how good draws are.
+//! What all of them can do once they are trained is [`TableModel`]; [`open`] opens whichever a folder holds.
 //!
 //! ```
 //! use dozen_data::Matrix;
@@ -15,10 +16,19 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+// What only learners and reports call.
+#![cfg_attr(not(feature = "train"), allow(dead_code, unused_imports))]
+
 pub mod autoregressive;
 pub mod flow;
 pub mod gan;
 pub mod metrics;
+#[cfg(feature = "train")]
 mod pairs;
+#[cfg(feature = "train")]
+mod parts;
+mod table_model;
 mod tensors;
 pub mod vae;
+
+pub use table_model::{LatentModel, Measure, TableModel, open};

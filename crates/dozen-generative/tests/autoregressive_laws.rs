@@ -4,6 +4,7 @@ use dozen_data::{Column, Made, Matrix, Schema, Table, Values, make};
 use dozen_generative::autoregressive::*;
 use dozen_nn::{
     Decay, Device, Existing, History, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig,
+    TrainingRecord,
 };
 
 fn config(architecture: Architecture) -> ModelConfig {
@@ -45,17 +46,19 @@ fn request<'a>(model: ModelConfig, columns: &Schema, train: &'a Matrix, epochs: 
         columns: columns.clone(),
         train,
         valid: None,
-        training: TrainConfig {
-            epochs,
-            batch_size: 50,
-            patience: None,
-            schedule: Schedule { rate: 0.01, warm_up: 0, decay: Decay::Constant },
-            seed: 3,
-            tensorboard: false,
+        record: TrainingRecord {
+            training: TrainConfig {
+                epochs,
+                batch_size: 50,
+                patience: None,
+                schedule: Schedule { rate: 0.01, warm_up: 0, decay: Decay::Constant },
+                seed: 3,
+                tensorboard: false,
+            },
+            optimizer: OptimizerConfig::adam(0.0),
+            clip_norm: None,
+            ema: None,
         },
-        optimizer: OptimizerConfig::adam(0.0),
-        clip_norm: None,
-        ema: None,
         data: vec![],
     }
 }
@@ -164,7 +167,7 @@ fn a_tree_start_begins_at_the_likelihood_of_the_chow_liu_tree() {
             ..config(Architecture::Made)
         };
         let mut request = request(shape, &columns, &cells, 1);
-        request.training.schedule.rate = 1e-12;
+        request.record.training.schedule.rate = 1e-12;
         let (model, baselines, _) = train_alone(request, &run);
         for (row, value) in model.log_prob(&cells).into_iter().enumerate() {
             assert!((value - baselines.log_prob(cells.row(row))[1]).abs() < 1e-4);

@@ -313,10 +313,10 @@ fn samples_of_a_base_follow_its_density() {
 fn flows_without_sense_are_refused() {
     let refused = |config: FlowConfig, columns| config.validate(columns).unwrap_err().to_string();
     let preset = |steps, bins| FlowConfig::preset(Preset::Nsf, steps, &[8], bins, BaseConfig::Gaussian);
-    assert!(refused(preset(0, 8), 2).contains("--steps"));
+    assert!(refused(preset(0, 8), 2).contains("`steps`"));
     assert!(refused(preset(2, 0), 2).contains("1 to 256 bins"));
     let coupling = FlowConfig::preset(Preset::RealNvp, 2, &[8], 8, BaseConfig::Gaussian);
-    assert!(refused(coupling, 1).contains("--preset nsf"));
+    assert!(refused(coupling, 1).contains("`preset` nsf"));
     let rectified = Preset::Rectified(Solver::Euler { steps: 2 });
     assert!(
         refused(FlowConfig::preset(rectified, 1, &[8], 8, BaseConfig::Uniform), 2).contains("not uniform")

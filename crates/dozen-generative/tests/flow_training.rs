@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use dozen_data::{Schema, make};
-use dozen_generative::flow::{BaseConfig, Config, FlowConfig, Model, Preset, TrainRequest, train_model};
+use dozen_generative::flow::{BaseConfig, FlowConfig, Model, Preset, Saved, TrainRequest, train_model};
 use dozen_nn::{
     Decay, Device, Error, Existing, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig,
-    request_interrupt,
+    TrainingRecord, request_interrupt,
 };
 
 /// Trains a flow with everything that has a state; interrupted after its first step if asked. Gives log-probabilities.
@@ -26,24 +26,26 @@ fn run_in(folder: &Path, resume: bool, interrupt: bool) -> Result<Vec<f64>, Erro
     };
     let ((columns, cells), (condition, given)) = (part(0, 2)?, part(2, 3)?);
     let preset = FlowConfig::preset(Preset::RealNvp, 2, &[8], 4, BaseConfig::Mixture { parts: 2 });
-    let config = Config {
+    let config = Saved {
         model: preset.with_batch_norm(),
         columns,
         condition,
         whole: vec![true, false],
         variational: Some(vec![6]),
         image: None,
-        training: TrainConfig {
-            epochs: 2,
-            batch_size: 50,
-            patience: None,
-            schedule: Schedule { rate: 0.01, warm_up: 0, decay: Decay::Cosine },
-            seed: 4,
-            tensorboard: false,
+        record: TrainingRecord {
+            training: TrainConfig {
+                epochs: 2,
+                batch_size: 50,
+                patience: None,
+                schedule: Schedule { rate: 0.01, warm_up: 0, decay: Decay::Cosine },
+                seed: 4,
+                tensorboard: false,
+            },
+            optimizer: OptimizerConfig::adam(0.0),
+            clip_norm: Some(5.0),
+            ema: Some(0.9),
         },
-        optimizer: OptimizerConfig::adam(0.0),
-        clip_norm: Some(5.0),
-        ema: Some(0.9),
         data: Vec::new(),
     };
     let request = TrainRequest {

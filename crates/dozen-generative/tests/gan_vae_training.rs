@@ -6,7 +6,7 @@ use dozen_data::{ImageShape, Matrix, Schema, make};
 use dozen_generative::{gan, vae};
 use dozen_nn::{
     Decay, Device, Error, Existing, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig,
-    request_interrupt,
+    TrainingRecord, request_interrupt,
 };
 
 /// The device has one generator, and the process one request to stop.
@@ -79,16 +79,18 @@ fn both_networks_and_both_optimizers_go_on() {
     };
     let image: Option<ImageShape> = None;
     let run = |folder: &RunFolder| {
-        let config = gan::Config {
+        let config = gan::Saved {
             model: model.clone(),
             layout: gan::Columns::fit(&columns, &train, gan::Numbers::Modes, image),
             columns: columns.clone(),
             condition: condition.clone(),
             image,
-            training: training(),
-            optimizer: OptimizerConfig::adam(0.0),
-            clip_norm: None,
-            ema: Some(0.9),
+            record: TrainingRecord {
+                training: training(),
+                optimizer: OptimizerConfig::adam(0.0),
+                clip_norm: None,
+                ema: Some(0.9),
+            },
             data: Vec::new(),
         };
         let request = gan::TrainRequest {
@@ -127,15 +129,17 @@ fn an_autoencoder_goes_on() {
                 condition_networks: false,
                 objective: vae::Objective { warm_up: 5, ..vae::Objective::default() },
             };
-            let config = vae::Config {
+            let config = vae::Saved {
                 model,
                 columns: columns.clone(),
                 condition: condition.clone(),
                 image: None,
-                training: training(),
-                optimizer: OptimizerConfig::adam(0.0),
-                clip_norm: None,
-                ema: Some(0.9),
+                record: TrainingRecord {
+                    training: training(),
+                    optimizer: OptimizerConfig::adam(0.0),
+                    clip_norm: None,
+                    ema: Some(0.9),
+                },
                 data: Vec::new(),
             };
             let request = vae::TrainRequest {

@@ -7,6 +7,7 @@ use dozen_generative::autoregressive::{self, Architecture, ModelConfig, Ordering
 use dozen_generative::flow::{self, BaseConfig, FlowConfig, Preset, Solver};
 use dozen_nn::{
     Decay, Device, Error, Existing, History, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig,
+    TrainingRecord,
 };
 
 /// The device's random numbers, which weights begin at, are the process's: a seed holds only for who is alone.
@@ -33,17 +34,19 @@ fn flow_on(devices: usize, table: &Table, preset: Preset) -> Result<Vec<f64>, Er
     let columns = Schema::infer(table, &[])?;
     let nothing = Schema { columns: Vec::new() };
     let (cells, given) = (columns.encode(table)?, nothing.encode(table)?);
-    let config = flow::Config {
+    let config = flow::Saved {
         whole: vec![false; columns.columns.len()],
         model: FlowConfig::preset(preset, 2, &[16], 4, BaseConfig::Gaussian),
         columns,
         condition: nothing,
         variational: None,
         image: None,
-        training: training(),
-        optimizer: OptimizerConfig::adam(0.0),
-        clip_norm: Some(5.0),
-        ema: None,
+        record: TrainingRecord {
+            training: training(),
+            optimizer: OptimizerConfig::adam(0.0),
+            clip_norm: Some(5.0),
+            ema: None,
+        },
         data: Vec::new(),
     };
     let request = flow::TrainRequest {
@@ -79,10 +82,12 @@ fn autoregressive_on(devices: usize, table: &Table) -> Vec<f64> {
         columns,
         train: &cells,
         valid: Some(&cells),
-        training: training(),
-        optimizer: OptimizerConfig::adam(0.0),
-        clip_norm: None,
-        ema: None,
+        record: TrainingRecord {
+            training: training(),
+            optimizer: OptimizerConfig::adam(0.0),
+            clip_norm: None,
+            ema: None,
+        },
         data: Vec::new(),
     };
     let folder = tempfile::tempdir().unwrap();

@@ -28,7 +28,7 @@ pub enum Error {
     },
     /// The loss is no longer a finite number.
     #[error(
-        "training stopped at step {step}: the {term} became {value}; {}. A lower --rate or --clip-norm 1 usually helps",
+        "training stopped at step {step}: the {term} became {value}. A lower `rate` or a `clip_norm` of 1 usually helps; {}",
         match checkpoint {
             Some(folder) => format!("the last good checkpoint is in `{}`", folder.display()),
             None => "no checkpoint had been written".to_owned(),
@@ -55,6 +55,10 @@ pub enum Error {
     /// The request does not make sense.
     #[error("{0}")]
     Request(String),
+    /// A setting has no sense, or does not go with another. Settings stand in backticks, by the names of the program's
+    /// flags with underscores, and nothing else does.
+    #[error("{0}")]
+    Setting(String),
 }
 
 impl Error {
@@ -71,7 +75,7 @@ impl Error {
         match self {
             Self::Data(fault) => fault.is_request(),
             Self::Io { source, .. } => dozen_run::is_of_request(source),
-            Self::Folder { .. } | Self::Request(_) => true,
+            Self::Folder { .. } | Self::Request(_) | Self::Setting(_) => true,
             Self::NotFinite { .. } | Self::Interrupted { .. } => false,
         }
     }

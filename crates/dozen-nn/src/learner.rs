@@ -53,6 +53,12 @@ pub trait Learner {
     /// Reads back what [`Learner::save`] wrote.
     fn load(&mut self, folder: &Path, with_optimizer: bool) -> Result<(), Error>;
 
+    /// Keeps the weights as they are now, in memory.
+    fn remember(&mut self);
+
+    /// Takes back the weights that [`Learner::remember`] kept.
+    fn recall(&mut self);
+
     /// Where the networks are.
     fn device(&self) -> Device;
 }

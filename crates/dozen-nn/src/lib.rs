@@ -1,8 +1,9 @@
 //! What all neural families share.
 //!
 //! A family implements [`Learner`]: one optimisation step on a batch of rows, one validation, saving and loading.
-//! [`train`] does the rest: epochs, shuffling, schedules, early stopping, checkpoints, resuming, interruption, the
-//! guard against values that are not finite, progress and metrics. [`Trained`] pairs a module with its optimiser, so
+//! [`train`] does the rest: epochs, shuffling, schedules, early stopping, the guard against values that are not finite. What goes
+//! along with it is an [`Observer`]: [`RunObserver`] keeps checkpoints, resumes, writes metrics, shows progress and heeds
+//! interrupts; `()` trains in memory. [`Trained`] pairs a module with its optimiser, so
 //! that a learner with two networks holds two of them. [`ModelFolder`] is the form in which models travel.
 //!
 //! ```
@@ -29,14 +30,20 @@
 mod batch_norm;
 mod device;
 mod error;
+mod history;
 mod layers;
 mod learner;
-mod model_folder;
+mod observer;
 pub mod onnx;
 mod optimizer;
+#[cfg(feature = "train")]
 mod progress;
+mod record;
+#[cfg(feature = "train")]
+mod run_observer;
 mod schedule;
 mod shares;
+#[cfg(feature = "train")]
 mod tensorboard;
 mod train;
 mod trained;
@@ -45,17 +52,26 @@ mod weights;
 pub use batch_norm::BatchNorm;
 pub use burn::tensor::Device;
 pub use device::choose_device;
+#[cfg(feature = "train")]
+pub use dozen_run::install_interrupt_handler;
 pub use dozen_run::{
-    Existing, Finishing, Resumed, RunFolder, install_interrupt_handler, interrupt_requested,
+    Existing, FORMAT_VERSION, Finishing, ModelFolder, Resumed, RunFolder, WrittenBy, interrupt_requested,
     request_interrupt,
 };
 pub use error::Error;
+pub use history::{EpochRecord, History};
 pub use layers::PrefixLinear;
 pub use learner::{Learner, StepContext, Terms};
-pub use model_folder::{FORMAT_VERSION, ModelFolder, WrittenBy, dense_weights};
+pub use observer::{Epoch, Observer, TrainingState};
 pub use optimizer::{Optimizer, OptimizerConfig};
-pub use progress::Progress;
+#[cfg(feature = "train")]
+pub use progress::{Meter, Progress};
+pub use record::{TrainingRecord, optional_record};
+#[cfg(feature = "train")]
+pub use run_observer::RunObserver;
 pub use schedule::{Decay, Schedule};
-pub use train::{EpochRecord, History, TrainConfig, train};
+pub use train::{TrainConfig, train};
 pub use trained::Trained;
-pub use weights::{load_weights, named_tensors, read_tensors, save_weights, with_tensors, write_tensors};
+pub use weights::{
+    dense_weights, load_weights, named_tensors, read_tensors, save_weights, with_tensors, write_tensors,
+};

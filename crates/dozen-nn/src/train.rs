@@ -2,11 +2,10 @@
 
 use std::time::Instant;
 
-use dozen_run::{Checkpoints, Finishing, read_json};
 use serde::{Deserialize, Serialize};
 
-use crate::tensorboard::EventWriter;
-use crate::{Error, Learner, Progress, RunFolder, Schedule, StepContext, Terms, interrupt_requested};
+use crate::observer::{Epoch, TrainingState};
+use crate::{Decay, EpochRecord, Error, History, Learner, Observer, Schedule, StepContext, Terms};
 
 /// How long and in what pieces to train.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,120 +24,64 @@ pub struct TrainConfig {
     pub tensorboard: bool,
 }
 
-/// One finished epoch, a line of `metrics.jsonl`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EpochRecord {
-    /// From 1.
-    pub epoch: u64,
-    /// Steps taken until its end.
-    pub step: u64,
-    /// The learning rate of its last step.
-    pub rate: f64,
-    /// Seconds of training, validation included, until its end.
-    pub seconds: f64,
-    /// Terms of the training loss, averaged over its rows.
-    pub train: Vec<(String, f64)>,
-    /// Terms of the validation; empty where nothing is held out.
-    pub valid: Vec<(String, f64)>,
-}
-
-/// What a run has been through.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct History {
-    /// All finished epochs.
-    pub epochs: Vec<EpochRecord>,
-    /// The epoch, from 1, whose weights the model has: the best by validation, or else the last.
-    pub best_epoch: u64,
-    /// Seconds of training.
-    pub seconds: f64,
-}
-
-impl History {
-    /// The first term of each epoch's validation.
-    pub fn validation(&self) -> Vec<f64> {
-        self.epochs.iter().filter_map(|epoch| epoch.valid.first().map(|(_, value)| *value)).collect()
-    }
-
-    fn best_value(&self) -> f64 {
-        self.validation().into_iter().fold(f64::INFINITY, f64::min)
+impl Default for TrainConfig {
+    /// At most 500 epochs of batches of 100 rows at a rate of 0.001, which falls to 0.3 of itself after 6 epochs without a
+    /// better validation; an end after 20 of those; the seed 0; no event files.
+    fn default() -> Self {
+        let decay = Decay::Plateau { patience: 6, factor: 0.3 };
+        Self {
+            epochs: 500,
+            batch_size: 100,
+            patience: Some(20),
+            schedule: Schedule { rate: 0.001, warm_up: 0, decay },
+            seed: 0,
+            tensorboard: false,
+        }
     }
 }
 
-/// Where a run stands; together with the learner's own files, enough to go on as if nothing had happened.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct State {
-    history: History,
-    step: u64,
-    /// Batches of the current epoch that are done, and their sums of terms times rows.
-    batch: usize,
-    rows: usize,
-    sums: Vec<(String, f64)>,
-}
-
-/// Trains on rows `0..rows`, going on from the run's checkpoint if it has one.
+/// Trains on rows `0..rows`, going on from where `observer` says that a training stands.
 ///
 /// At the end the learner holds the weights of the best epoch by validation, or of the last where nothing is held out.
 ///
 /// # Errors
-/// [`Error::NotFinite`] when a term of the loss is not finite, which names the last checkpoint if there was one;
-/// [`Error::Interrupted`] after Ctrl-C or SIGTERM, which leaves a checkpoint of the last step.
+/// [`Error::NotFinite`] when a term of the loss is not finite, which names the last checkpoint if there was one, and what
+/// the observer ends the training with.
 pub fn train(
-    learner: &mut impl Learner,
+    learner: &mut dyn Learner,
     rows: usize,
     config: &TrainConfig,
-    run: &RunFolder,
-    progress: Progress,
+    observer: &mut dyn Observer,
 ) -> Result<History, Error> {
     if rows == 0 {
         return Err(Error::Request("there are no rows to train on".into()));
     }
-    let mut state = State::default();
-    if run.state_file().exists() {
-        state = read_json(&run.state_file())?;
-        learner.load(&run.last(), true)?;
-    }
-    let events = config.tensorboard.then(|| EventWriter::create(run.path())).transpose()?;
+    let state = observer.resume(learner)?.unwrap_or_default();
     let before = state.history.seconds;
-    let mut training = Loop {
-        rows,
-        config,
-        run,
-        state,
-        events,
-        started: Instant::now(),
-        before,
-        checkpoints: run.checkpoints(),
-    };
-    let _finishing = Finishing::begin();
-    training.run(learner, progress)?;
+    let mut training = Loop { rows, config, observer, state, started: Instant::now(), before };
+    training.run(learner)?;
     Ok(training.state.history)
 }
 
 struct Loop<'a> {
     rows: usize,
     config: &'a TrainConfig,
-    run: &'a RunFolder,
-    state: State,
-    events: Option<EventWriter>,
+    observer: &'a mut dyn Observer,
+    state: TrainingState,
     started: Instant,
     /// Seconds of training before this process went on.
     before: f64,
-    checkpoints: Checkpoints,
 }
 
 impl Loop<'_> {
-    fn run(&mut self, learner: &mut impl Learner, progress: Progress) -> Result<(), Error> {
+    fn run(&mut self, learner: &mut dyn Learner) -> Result<(), Error> {
         while !self.is_over() {
-            self.epoch(learner, progress)?;
+            self.epoch(learner)?;
             self.close_epoch(learner)?;
-            if self.checkpoints.due() {
-                self.save(learner)?;
-            }
         }
-        if learner.keeps_best() && !self.state.history.validation().is_empty() {
-            learner.load(&self.run.best(self.state.history.best_epoch), false)?;
-        }
-        Ok(())
+        let best = self.state.history.best_epoch;
+        let is_kept = learner.keeps_best() && !self.state.history.validation().is_empty();
+        if is_kept { self.observer.load_best(best, learner) } else { Ok(()) }
     }
 
     fn is_over(&self) -> bool {
@@ -148,38 +91,30 @@ impl Loop<'_> {
             || self.config.patience.is_some_and(|patience| done > 0 && waited >= patience)
     }
 
-    fn epoch(&mut self, learner: &mut impl Learner, progress: Progress) -> Result<(), Error> {
-        let epoch = self.state.history.epochs.len() as u64;
-        let seed = mix(self.config.seed, epoch);
-        let batches = learner.batches(self.rows, self.config.batch_size.max(1), seed);
-        let title = format!("epoch {}/{}", epoch + 1, self.config.epochs);
-        let mut meter = progress.start(&title, "rows", self.rows as u64, self.state.rows as u64);
-        let best = self.state.history.best_value();
+    fn epoch(&mut self, learner: &mut dyn Learner) -> Result<(), Error> {
+        let done = self.state.history.epochs.len() as u64;
+        let batches = learner.batches(self.rows, self.config.batch_size.max(1), mix(self.config.seed, done));
+        let (number, of) = (done + 1, self.config.epochs);
+        let epoch = Epoch { number, of, rows: self.rows, batches: batches.len() };
+        self.observer.epoch_begins(epoch, &self.state);
         for batch in &batches[self.state.batch..] {
             if let Some(next) = batches.get(self.state.batch + 1) {
                 learner.upcoming(next, self.seed(self.state.step + 2));
             }
-            let terms = learner.step(batch, self.context(epoch, batches.len(), learner));
+            let context = self.context(done, batches.len(), learner);
+            let terms = learner.step(batch, context);
             self.check(&terms)?;
             self.state.step += 1;
             self.state.batch += 1;
             self.state.rows += batch.len();
             add(&mut self.state.sums, &terms, batch.len());
-            meter.advance(batch.len() as u64, || message(&self.means(), best));
-            if interrupt_requested() {
-                self.save(learner)?;
-                return Err(Error::Interrupted { step: self.state.step, folder: self.run.out().to_owned() });
-            }
-            // An epoch may take hours. At its end it is validated first.
-            if self.state.batch < batches.len() && self.checkpoints.due() {
-                self.save(learner)?;
-            }
+            self.state.history.seconds = self.seconds();
+            self.observer.stepped(epoch, batch.len(), &self.state, learner)?;
         }
-        meter.finish();
         Ok(())
     }
 
-    fn context(&self, epoch: u64, batches: usize, learner: &impl Learner) -> StepContext {
+    fn context(&self, epoch: u64, batches: usize, learner: &dyn Learner) -> StepContext {
         let total = self.config.epochs * batches as u64;
         let rate = self.config.schedule.rate(self.state.step, total, epoch, &self.state.history.validation());
         let step = self.state.step + 1;
@@ -200,21 +135,17 @@ impl Loop<'_> {
                 step: self.state.step + 1,
                 term: (*term).to_owned(),
                 value: *value,
-                checkpoint: self.run.state_file().exists().then(|| self.run.last()),
+                checkpoint: self.observer.checkpoint(),
             }),
         }
-    }
-
-    fn means(&self) -> Vec<(String, f64)> {
-        self.state.sums.iter().map(|(name, sum)| (name.clone(), sum / self.state.rows as f64)).collect()
     }
 
     fn seconds(&self) -> f64 {
         self.before + self.started.elapsed().as_secs_f64()
     }
 
-    /// Validates, keeps the weights if they are the best so far, and writes the metrics.
-    fn close_epoch(&mut self, learner: &mut impl Learner) -> Result<(), Error> {
+    /// Validates, and notes whether the weights are the best so far.
+    fn close_epoch(&mut self, learner: &mut dyn Learner) -> Result<(), Error> {
         let valid = learner.validate();
         self.check(&valid)?;
         self.state.history.seconds = self.seconds();
@@ -231,49 +162,19 @@ impl Loop<'_> {
                 &self.state.history.validation(),
             ),
             seconds: self.state.history.seconds,
-            train: self.means(),
+            train: self.state.means(),
             valid: valid.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         };
-        if let Some(events) = &mut self.events {
-            let tagged = |kind: &str, terms: &[(String, f64)]| {
-                terms.iter().map(|(name, value)| (format!("{kind}/{name}"), *value)).collect::<Vec<_>>()
-            };
-            let scalars = [tagged("train", &record.train), tagged("valid", &record.valid)].concat();
-            events.scalars(record.step, scalars.iter().map(|(name, value)| (name.as_str(), *value)))?;
-        }
         if is_best {
             self.state.history.best_epoch = epoch;
-            if learner.keeps_best() && !record.valid.is_empty() {
-                self.run.keep_best(epoch, |folder| learner.save(folder, false))?;
+            if learner.keeps_best() && !record.valid.is_empty() && !self.observer.keeps_weights() {
+                learner.remember();
             }
         }
         self.state.history.epochs.push(record);
         (self.state.batch, self.state.rows) = (0, 0);
         self.state.sums.clear();
-        self.write_metrics()
-    }
-
-    fn write_metrics(&self) -> Result<(), Error> {
-        let line = |terms: &[(String, f64)]| -> serde_json::Map<String, serde_json::Value> {
-            terms.iter().map(|(name, value)| (name.clone(), (*value).into())).collect()
-        };
-        let mut text = String::new();
-        for record in &self.state.history.epochs {
-            let EpochRecord { epoch, step, rate, seconds, train, valid } = record;
-            let (train, valid) = (line(train), line(valid));
-            let value = serde_json::json!({
-                "epoch": epoch, "step": step, "rate": rate, "seconds": seconds, "train": train, "valid": valid,
-            });
-            text += &format!("{value}\n");
-        }
-        Ok(self.run.write_text("metrics.jsonl", &text)?)
-    }
-
-    fn save(&mut self, learner: &impl Learner) -> Result<(), Error> {
-        self.state.history.seconds = self.seconds();
-        let Self { run, state, checkpoints, .. } = self;
-        checkpoints
-            .write(|| run.checkpoint(state, state.history.best_epoch, |folder| learner.save(folder, true)))
+        self.observer.epoch_ended(&self.state, is_best, learner)
     }
 }
 
@@ -284,12 +185,6 @@ fn add(sums: &mut Vec<(String, f64)>, terms: &Terms, rows: usize) {
             None => sums.push(((*name).to_owned(), value * rows as f64)),
         }
     }
-}
-
-fn message(means: &[(String, f64)], best: f64) -> String {
-    let terms: Vec<String> = means.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
-    let best = if best.is_finite() { format!(", best valid {best:.4}") } else { String::new() };
-    terms.join(", ") + &best
 }
 
 /// A seed from two numbers (the finaliser of SplitMix64).

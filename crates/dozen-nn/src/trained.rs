@@ -16,6 +16,8 @@ pub struct Trained<M> {
     module: Option<M>,
     optimizer: Optimizer,
     average: Option<(M, f64)>,
+    /// Evaluated weights that were the best so far.
+    remembered: Option<M>,
 }
 
 impl<M: Module> Trained<M> {
@@ -23,7 +25,7 @@ impl<M: Module> Trained<M> {
     /// the weights, `average = ema average + (1 - ema) weights` after each step, is what is evaluated and saved.
     pub fn new(module: M, optimizer: Optimizer, ema: Option<f64>) -> Self {
         let average = ema.map(|decay| (module.valid(), decay));
-        Self { module: Some(module), optimizer, average }
+        Self { module: Some(module), optimizer, average, remembered: None }
     }
 
     /// The module, for computing a loss.
@@ -84,6 +86,20 @@ impl<M: Module> Trained<M> {
     /// Changes the module beside its optimiser, as clipping weights does.
     pub fn change(&mut self, change: impl FnOnce(M) -> M) {
         self.module = self.module.take().map(change);
+    }
+
+    /// Keeps the evaluated weights as they are now.
+    pub fn remember(&mut self) {
+        self.remembered = Some(self.evaluated());
+    }
+
+    /// Takes back the weights that were kept, if any were.
+    pub fn recall(&mut self) {
+        let Some(remembered) = self.remembered.take() else { return };
+        if let Some((average, _)) = &mut self.average {
+            *average = remembered.clone();
+        }
+        self.module = Some(remembered.train());
     }
 
     /// Writes `NAME.safetensors` with the evaluated weights, or the whole state for resuming.

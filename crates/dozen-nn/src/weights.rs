@@ -180,3 +180,8 @@ pub fn read_tensors(path: &Path) -> Result<HashMap<String, TensorData>, Error> {
     }
     Ok(tensors)
 }
+
+/// How many weights there are between layers of these sizes, one after the other: in floating point, where nothing overflows.
+pub fn dense_weights(sizes: &[usize]) -> f64 {
+    sizes.windows(2).map(|pair| pair[0] as f64 * pair[1] as f64).sum()
+}

@@ -67,6 +67,14 @@ impl Learner for Fit {
         self.line.load(folder, "line", with_optimizer)
     }
 
+    fn remember(&mut self) {
+        self.line.remember();
+    }
+
+    fn recall(&mut self) {
+        self.line.recall();
+    }
+
     fn device(&self) -> Device {
         Device::flex()
     }
@@ -78,7 +86,8 @@ fn config() -> TrainConfig {
 }
 
 fn run(fit: &mut Fit, config: &TrainConfig, folder: &RunFolder) -> Result<History, Error> {
-    train(fit, 95, config, folder, Progress::new(true))
+    let mut observer = RunObserver::new(folder, Progress::new(true), config.tensorboard)?;
+    train(fit, 95, config, &mut observer)
 }
 
 fn without_seconds(mut history: History) -> History {
@@ -247,4 +256,13 @@ fn a_clipped_gradient_has_the_stated_norm() {
     let weights: Vec<f32> = line.module().weight.val().into_data().try_to_vec().unwrap();
     let norm = weights.iter().map(|w| w * w).sum::<f32>().sqrt();
     assert!((norm - 0.5).abs() < 1e-5, "{norm}");
+}
+
+#[test]
+fn models_name_the_version_of_burn_that_is_pinned() {
+    let workspace =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml")).unwrap();
+    let pinned = format!("\"={}\"", dozen_nn::WrittenBy::default().burn);
+    let burn = workspace.lines().find(|line| line.starts_with("burn =")).unwrap();
+    assert!(burn.contains(&pinned), "{burn}");
 }

@@ -31,6 +31,14 @@ impl Error {
         Self::Io { action, path: path.to_owned(), source }
     }
 
+    /// Whether the request or its input is at fault, rather than the machine.
+    pub fn is_request(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => is_of_request(source),
+            Self::Folder { .. } => true,
+        }
+    }
+
     pub(crate) fn folder(folder: &Path, problem: impl Into<String>) -> Self {
         Self::Folder { folder: folder.to_owned(), problem: problem.into() }
     }

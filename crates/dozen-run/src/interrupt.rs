@@ -7,6 +7,7 @@ static REQUESTED: AtomicBool = AtomicBool::new(false);
 static FINISHING: AtomicUsize = AtomicUsize::new(0);
 
 /// The exit code of a program that was interrupted.
+#[cfg(feature = "interrupts")]
 const INTERRUPTED: i32 = 130;
 
 /// While it lives, an interrupt is a request that the work looks at; else it ends the program, whose files are whole
@@ -31,6 +32,7 @@ impl Drop for Finishing {
 /// Makes Ctrl-C, SIGTERM and a terminal that is closed ask for a stop after the current step. What the process was
 /// started to ignore (`nohup`, a script's `&`) it goes on ignoring. Where no work is to be saved the process ends with the code
 /// 130, after `ends`, which may say so. Later calls do nothing.
+#[cfg(feature = "interrupts")]
 pub fn install_interrupt_handler(ends: fn()) {
     let ignored = ignored::signals();
     // A second handler in one process is refused; the first serves.
@@ -58,7 +60,7 @@ pub fn request_interrupt(requested: bool) {
     REQUESTED.store(requested, Ordering::SeqCst);
 }
 
-#[cfg(unix)]
+#[cfg(all(unix, feature = "interrupts"))]
 mod ignored {
     use libc::{SIG_IGN, SIGHUP, SIGINT, c_int};
 
@@ -86,7 +88,7 @@ mod ignored {
     }
 }
 
-#[cfg(not(unix))]
+#[cfg(all(not(unix), feature = "interrupts"))]
 mod ignored {
     pub(super) fn signals() -> Vec<i32> {
         Vec::new()

@@ -29,6 +29,8 @@ mod interrupt;
 #[cfg(feature = "folders")]
 mod lock;
 #[cfg(feature = "folders")]
+mod model_folder;
+#[cfg(feature = "folders")]
 mod new_file;
 #[cfg(feature = "folders")]
 mod out;
@@ -44,10 +46,14 @@ pub use contents::read_json;
 #[cfg(feature = "folders")]
 pub use error::{Error, is_of_request};
 pub use guard::{guarded, is_guarded, message};
+#[cfg(feature = "interrupts")]
+pub use interrupt::install_interrupt_handler;
 #[cfg(feature = "folders")]
-pub use interrupt::{Finishing, install_interrupt_handler, interrupt_requested, request_interrupt};
+pub use interrupt::{Finishing, interrupt_requested, request_interrupt};
 #[cfg(feature = "folders")]
 pub use lock::Lock;
+#[cfg(feature = "folders")]
+pub use model_folder::{FORMAT_VERSION, ModelFolder, WrittenBy};
 #[cfg(feature = "folders")]
 pub use new_file::{NewFile, write_file};
 #[cfg(feature = "folders")]

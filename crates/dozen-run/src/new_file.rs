@@ -137,6 +137,7 @@ impl Drop for Listed {
 }
 
 /// Removes the hidden files that this process has under way, for it ends.
+#[cfg(feature = "interrupts")]
 pub(crate) fn discard_all() {
     for path in LISTED.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         // One that has its name by now is not there any more; one that stays is in nobody's way.

@@ -2,10 +2,8 @@
 
 use dozen_data::Fingerprint;
 use dozen_kernels::Cell;
-use dozen_nn::{Error, OptimizerConfig, TrainConfig, dense_weights};
+use dozen_nn::{Error, TrainingRecord, dense_weights};
 use serde::{Deserialize, Serialize};
-
-use crate::network::Sizes;
 
 /// The recurrence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +76,15 @@ pub struct NetworkConfig {
     pub dropout: DropoutConfig,
 }
 
+/// What enters and leaves a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Tokens of the vocabulary, or numbers of a step.
+    pub inputs: usize,
+    /// Classes, or numbers of a step.
+    pub outputs: usize,
+}
+
 impl NetworkConfig {
     /// Values of a step that a layer hands on.
     pub fn features(&self) -> usize {
@@ -106,39 +113,39 @@ impl NetworkConfig {
 
     /// Checks what the types cannot.
     pub fn validate(&self) -> Result<(), Error> {
-        let refuse = |problem: String| Err(Error::Request(problem));
+        let refuse = |problem: String| Err(Error::Setting(problem));
         if self.hidden == 0 || self.layers == 0 {
-            return refuse("--hidden and --layers must be at least 1".into());
+            return refuse("`hidden` and `layers` must be at least 1".into());
         }
         let DropoutConfig { layers, variational, recurrent, weights, zoneout } = self.dropout;
         let shares = [
-            ("--dropout", layers),
-            ("--variational-dropout", variational),
-            ("--recurrent-dropout", recurrent),
-            ("--weight-drop", weights),
-            ("--zoneout", zoneout),
+            ("`dropout`", layers),
+            ("`variational_dropout`", variational),
+            ("`recurrent_dropout`", recurrent),
+            ("`weight_drop`", weights),
+            ("`zoneout`", zoneout),
         ];
-        for (flag, share) in shares {
+        for (setting, share) in shares {
             if !(0.0..1.0).contains(&share) {
-                return refuse(format!("{flag} must lie in [0, 1), not {share}"));
+                return refuse(format!("{setting} must lie in [0, 1), not {share}"));
             }
         }
         if let Some(width) = self.projection {
             if self.cell != CellKind::Lstm || width == 0 || width >= self.hidden {
                 return refuse(format!(
-                    "--projection is for an LSTM, and must lie between 1 and --hidden ({}), not {width}",
+                    "`projection` is for an LSTM, and must lie between 1 and `hidden` ({}), not {width}",
                     self.hidden
                 ));
             }
             if self.layer_norm || recurrent > 0.0 || zoneout > 0.0 {
                 return refuse(
-                    "--projection goes with neither --layer-norm, --recurrent-dropout nor --zoneout".into(),
+                    "`projection` goes with neither `layer_norm`, `recurrent_dropout` nor `zoneout`".into(),
                 );
             }
         }
         if self.tied && self.embedding != self.features() {
             return refuse(format!(
-                "--tied needs an embedding as wide as the last layer's output: --embedding {}, not {}",
+                "`tied` needs an embedding as wide as the last layer's output: `embedding` {}, not {}",
                 self.features(),
                 self.embedding
             ));
@@ -193,13 +200,8 @@ pub struct Config {
     /// Steps of a sequence in training; the gradient goes no further back.
     pub sequence_length: usize,
     /// How it was trained.
-    pub training: TrainConfig,
-    /// The rule of its steps.
-    pub optimizer: OptimizerConfig,
-    /// Bound on the norm of the gradient.
-    pub clip_norm: Option<f64>,
-    /// Decay of the moving average of weights.
-    pub ema: Option<f64>,
+    #[serde(flatten)]
+    pub record: TrainingRecord,
     /// The files that it was trained on.
     pub data: Vec<Fingerprint>,
 }

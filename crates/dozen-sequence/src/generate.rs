@@ -102,7 +102,7 @@ impl Generator {
     /// When the model is no language model.
     pub fn new(model: &Model, batch: usize) -> Result<Self, Error> {
         if model.config.task != Task::LanguageModel {
-            return Err(Error::Request("only a model of --task language-model generates text".into()));
+            return Err(Error::Setting("only a model of `task` language-model generates text".into()));
         }
         let network = &model.network;
         let table = network.embedding.as_ref().expect("a language model has an embedding").val();

@@ -5,8 +5,8 @@ use std::path::Path;
 use burn::module::Param;
 use burn::tensor::{Device, Tensor};
 use dozen_nn::{
-    Error, History, Learner, Optimizer, Progress, RunFolder, StepContext, Terms, Trained, read_tensors,
-    train, write_tensors,
+    Error, History, Learner, Observer, Progress, RunFolder, RunObserver, StepContext, Terms, Trained,
+    read_tensors, train, write_tensors,
 };
 
 use crate::examples::{judge, judge_all, terms};
@@ -49,39 +49,53 @@ pub struct TrainRequest<'d> {
 /// Trains a model and leaves its configuration, vocabulary and weights in the run's folder.
 ///
 /// # Errors
-/// When the request does not make sense, or as [`train`] says.
+/// As [`fit`], and when the disk fails.
 pub fn train_model(
     request: TrainRequest,
     run: &RunFolder,
     device: &Device,
     progress: Progress,
 ) -> Result<(Model, History), Error> {
+    let mut observer = RunObserver::new(run, progress, request.config.record.training.tensorboard)?;
+    let (model, history) = fit(request, device, &mut observer)?;
+    drop(observer);
+    model.write(run)?;
+    Ok((model, history))
+}
+
+/// Trains a model; with `&mut ()` as the observer in memory.
+///
+/// # Errors
+/// When the request does not make sense, or as [`train`] says.
+pub fn fit(
+    request: TrainRequest,
+    device: &Device,
+    observer: &mut dyn Observer,
+) -> Result<(Model, History), Error> {
     let TrainRequest { config, units, data, vectors } = request;
+    config.record.validate()?;
     config.model.validate()?;
     let sizes = config.sizes(units.as_ref());
-    device.seed(config.training.seed);
+    device.seed(config.record.training.seed);
     let mut network = Network::new(&config.model, sizes, config.has_crf(), &device.clone().autodiff());
     if !vectors.is_empty() {
         network.embedding = network.embedding.map(|table| with_vectors(table, &vectors));
     }
-    let optimizer = Optimizer::new(config.optimizer, config.clip_norm);
-    let fit = Fit { network: Trained::new(network, optimizer, config.ema), device: device.clone() };
+    let fit = Fit { network: config.record.begin(network), device: device.clone() };
     let (network, history) = match data {
         Data::Text { train: ids, valid } => {
             let mut learner = text_learner(fit, &config, units.as_ref(), ids, valid)?;
             let rows = learner.train.pieces() * learner.train.count;
-            let history = train(&mut learner, rows, &config.training, run, progress)?;
-            (learner.fit.finish(run)?, history)
+            let history = train(&mut learner, rows, &config.record.training, observer)?;
+            (learner.fit.network.evaluated(), history)
         }
         Data::Examples { train: examples, valid } => {
             let mut learner = ExampleLearner { fit, train: examples, valid };
-            let history = train(&mut learner, examples.len(), &config.training, run, progress)?;
-            (learner.fit.finish(run)?, history)
+            let history = train(&mut learner, examples.len(), &config.record.training, observer)?;
+            (learner.fit.network.evaluated(), history)
         }
     };
-    let model = Model::new(config, units, network, device);
-    model.write(run)?;
-    Ok((model, history))
+    Ok((Model::new(config, units, network, device), history))
 }
 
 fn with_vectors(table: Param<Tensor<2>>, vectors: &[(u32, Vec<f32>)]) -> Param<Tensor<2>> {
@@ -108,11 +122,6 @@ impl Fit {
             self.network.descend(loss, rate);
         }
         value
-    }
-
-    fn finish(self, run: &RunFolder) -> Result<Network, Error> {
-        self.network.save(run.path(), "model", false)?;
-        Ok(self.network.evaluated())
     }
 }
 
@@ -144,7 +153,7 @@ fn text_learner<'d>(
             ids.len().max(1)
         )));
     }
-    let train = Streams::new(ids, config.training.batch_size, steps);
+    let train = Streams::new(ids, config.record.training.batch_size, steps);
     // Longer streams start cold less often.
     let held_out = (valid.len() > 1).then(|| Streams::new(valid, train.count.min(valid.len() / 1000), 100));
     Ok(TextLearner { fit, train, valid: held_out, state: None })
@@ -211,6 +220,14 @@ impl Learner for TextLearner<'_> {
         Ok(())
     }
 
+    fn remember(&mut self) {
+        self.fit.network.remember();
+    }
+
+    fn recall(&mut self) {
+        self.fit.network.recall();
+    }
+
     fn device(&self) -> Device {
         self.fit.device.clone()
     }
@@ -246,6 +263,14 @@ impl Learner for ExampleLearner<'_> {
 
     fn load(&mut self, folder: &Path, with_optimizer: bool) -> Result<(), Error> {
         self.fit.network.load(folder, "model", with_optimizer)
+    }
+
+    fn remember(&mut self) {
+        self.fit.network.remember();
+    }
+
+    fn recall(&mut self) {
+        self.fit.network.recall();
     }
 
     fn device(&self) -> Device {

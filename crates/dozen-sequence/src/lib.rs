@@ -19,17 +19,22 @@
 //! assert!(network.loss(&inputs, &classes) < before);
 //! ```
 
+// What only learners and reports call.
+#![cfg_attr(not(feature = "train"), allow(dead_code, unused_imports))]
+
 pub mod bptt;
 mod config;
 mod examples;
 mod forecast;
 mod generate;
 mod language;
+#[cfg(feature = "train")]
 mod learner;
 mod model;
 pub mod network;
 mod onnx;
 mod pytorch;
+#[cfg(feature = "train")]
 mod report;
 mod units;
 
@@ -38,10 +43,12 @@ pub use examples::{Confusion, Example, Target, evaluate_examples, predict_classe
 pub use forecast::{ColumnErrors, ForecastErrors, evaluate_forecast, forecast, standardize, windows};
 pub use generate::{Generator, Sampling};
 pub use language::{Cache, LanguageEvaluation, evaluate_language};
-pub use learner::{Data, TrainRequest, train_model};
+#[cfg(feature = "train")]
+pub use learner::{Data, TrainRequest, fit, train_model};
 pub use model::{Model, Sequence};
 pub use onnx::export_onnx;
 pub use pytorch::{export_pytorch, import_pytorch};
+#[cfg(feature = "train")]
 pub use report::{Shown, training_report};
 pub use units::{END_OF_LINE, TextStream, UNKNOWN, UnitKind, Units};
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
-use dozen_nn::{Error, ModelFolder, RunFolder, load_weights};
+use dozen_nn::{Error, ModelFolder, RunFolder, load_weights, save_weights};
 
-use crate::network::{Features, Inputs, Network, Noise, Packed, Sizes, State};
+use crate::config::Sizes;
+use crate::network::{Features, Inputs, Network, Noise, Packed, State};
 use crate::{Config, FAMILY, Task, Units};
 
 /// A network to use.
@@ -118,10 +119,13 @@ impl Model {
         Ok(model)
     }
 
-    /// Writes the configuration and the vocabulary of a run; weights are the learner's.
+    /// Writes all of the model into a run's folder.
     pub fn write(&self, run: &RunFolder) -> Result<(), Error> {
         ModelFolder::write_config(run, FAMILY, &self.config)?;
-        self.units.as_ref().map_or(Ok(()), |units| units.save(run.path()))
+        if let Some(units) = &self.units {
+            units.save(run.path())?;
+        }
+        save_weights(&self.network, &run.path().join("model.safetensors"))
     }
 
     /// The configuration.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
-use dozen_nn::{Error, OptimizerConfig, Schedule, TrainConfig, read_tensors, write_tensors};
+use dozen_nn::{Error, OptimizerConfig, Schedule, TrainConfig, TrainingRecord, read_tensors, write_tensors};
 
 use crate::network::{Network, RecurrentLayer};
 use crate::{CellKind, Config, DropoutConfig, Model, NetworkConfig, Task, Units};
@@ -73,17 +73,19 @@ pub fn import_pytorch(
         model,
         task,
         sequence_length: 50,
-        training: TrainConfig {
-            epochs: 0,
-            batch_size: 1,
-            patience: None,
-            schedule: Schedule { rate: 0.001, warm_up: 0, decay: dozen_nn::Decay::Constant },
-            seed: 0,
-            tensorboard: false,
+        record: TrainingRecord {
+            training: TrainConfig {
+                epochs: 0,
+                batch_size: 1,
+                patience: None,
+                schedule: Schedule { rate: 0.001, warm_up: 0, decay: dozen_nn::Decay::Constant },
+                seed: 0,
+                tensorboard: false,
+            },
+            optimizer: OptimizerConfig::adam(0.0),
+            clip_norm: None,
+            ema: None,
         },
-        optimizer: OptimizerConfig::adam(0.0),
-        clip_norm: None,
-        ema: None,
         data: Vec::new(),
     };
     config.model.validate()?;
@@ -156,8 +158,8 @@ impl Found {
             }
         };
         match asked {
-            Some(asked) if asked.cell().gates() != self.gates => Err(Error::Request(format!(
-                "--cell does not fit the file, whose layers have {} gates",
+            Some(asked) if asked.cell().gates() != self.gates => Err(Error::Setting(format!(
+                "`cell` does not fit the file, whose layers have {} gates",
                 self.gates
             ))),
             _ => Ok(found),

@@ -1,6 +1,6 @@
 //! The report of a training run.
 
-use dozen_nn::{EpochRecord, History};
+use dozen_nn::History;
 use dozen_report::{LinePlot, Report, Table};
 
 use crate::{Confusion, Model, Task};
@@ -55,7 +55,7 @@ pub fn training_report(
         model.parameters(),
         history.epochs.len(),
         history.seconds,
-        config.training.seed
+        config.record.training.seed
     );
     let mut report = Report::new("Recurrent network", lead, command);
     let rows = results.iter().fold(Table::new(["on held-out data", ""]), |table, (name, value)| {
@@ -74,14 +74,9 @@ fn curves(report: &mut Report, history: &History) {
     else {
         return;
     };
-    let series = |of: fn(&EpochRecord) -> &Vec<(String, f64)>| {
-        let first = |epoch: &EpochRecord| of(epoch).first().map(|(_, value)| (epoch.epoch as f64, *value));
-        history.epochs.iter().filter_map(first).collect()
-    };
+    let [training, validation] = history.curves();
     let name = name.replace('_', " ");
-    let plot = LinePlot::new("Loss", "epoch", name)
-        .line("training", series(|epoch| &epoch.train))
-        .line("validation", series(|epoch| &epoch.valid));
+    let plot = LinePlot::new("Loss", "epoch", name).line("training", training).line("validation", validation);
     let caption = format!(
         "Lower is better. The model has the weights of epoch {}. A training value is the mean over its epoch, while the network was \
          still getting better, and includes what was dropped.",

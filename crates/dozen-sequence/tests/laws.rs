@@ -2,7 +2,7 @@
 
 use burn::module::Param;
 use burn::tensor::{Tensor, TensorData};
-use dozen_nn::{Decay, Device, OptimizerConfig, Schedule, TrainConfig};
+use dozen_nn::{Decay, Device, OptimizerConfig, Schedule, TrainConfig, TrainingRecord};
 use dozen_sequence::network::{Crf, Packed};
 use dozen_sequence::*;
 use rand::SeedableRng;
@@ -37,17 +37,19 @@ fn model(network: &NetworkConfig, task: Task) -> Model {
         model: network.clone(),
         task,
         sequence_length: 10,
-        training: TrainConfig {
-            epochs: 1,
-            batch_size: 4,
-            patience: None,
-            schedule: Schedule { rate: 0.01, warm_up: 0, decay: Decay::Constant },
-            seed: 0,
-            tensorboard: false,
+        record: TrainingRecord {
+            training: TrainConfig {
+                epochs: 1,
+                batch_size: 4,
+                patience: None,
+                schedule: Schedule { rate: 0.01, warm_up: 0, decay: Decay::Constant },
+                seed: 0,
+                tensorboard: false,
+            },
+            optimizer: OptimizerConfig::adam(0.0),
+            clip_norm: None,
+            ema: None,
         },
-        optimizer: OptimizerConfig::adam(0.0),
-        clip_norm: None,
-        ema: None,
         data: Vec::new(),
     };
     let mut model =
@@ -194,12 +196,12 @@ fn only_language_models_generate_and_networks_are_checked() {
         Generator::new(&classifier, 1)
             .unwrap_err()
             .to_string()
-            .contains("only a model of --task language-model")
+            .contains("only a model of `task` language-model")
     );
     let refused = |config: NetworkConfig| config.validate().unwrap_err().to_string();
-    assert!(refused(NetworkConfig { hidden: 0, ..shape.clone() }).contains("--hidden"));
-    assert!(refused(NetworkConfig { tied: true, embedding: 5, ..shape.clone() }).contains("--embedding 17"));
-    assert!(refused(NetworkConfig { projection: Some(17), ..shape.clone() }).contains("--projection"));
+    assert!(refused(NetworkConfig { hidden: 0, ..shape.clone() }).contains("`hidden`"));
+    assert!(refused(NetworkConfig { tied: true, embedding: 5, ..shape.clone() }).contains("`embedding` 17"));
+    assert!(refused(NetworkConfig { projection: Some(17), ..shape.clone() }).contains("`projection`"));
     let dropout = DropoutConfig { zoneout: 1.0, ..DropoutConfig::default() };
-    assert!(refused(NetworkConfig { dropout, ..shape.clone() }).contains("--zoneout must lie in [0, 1)"));
+    assert!(refused(NetworkConfig { dropout, ..shape.clone() }).contains("`zoneout` must lie in [0, 1)"));
 }

@@ -33,17 +33,19 @@ fn config(model: NetworkConfig, task: Task, epochs: u64, batch_size: usize, rate
         model,
         task,
         sequence_length: 40,
-        training: TrainConfig {
-            epochs,
-            batch_size,
-            patience: None,
-            schedule: Schedule { rate, warm_up: 0, decay: Decay::Cosine },
-            seed: 0,
-            tensorboard: false,
+        record: TrainingRecord {
+            training: TrainConfig {
+                epochs,
+                batch_size,
+                patience: None,
+                schedule: Schedule { rate, warm_up: 0, decay: Decay::Cosine },
+                seed: 0,
+                tensorboard: false,
+            },
+            optimizer: OptimizerConfig::adam(0.0),
+            clip_norm: Some(1.0),
+            ema: None,
         },
-        optimizer: OptimizerConfig::adam(0.0),
-        clip_norm: Some(1.0),
-        ema: None,
         data: Vec::new(),
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
-use crate::http::Limits;
+use crate::limits::Limits;
 use crate::{Request, Takes, Verb};
 
 /// Room for bodies that have arrived and are not answered, and for answers that are not taken, of all connections together.

@@ -26,69 +26,13 @@ use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, 
 use crate::access::Access;
 use crate::body::{Room, Unfit};
 use crate::connection::{Connection, Stage, serve};
+use crate::error::Error;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::openapi::{Described, document};
 use crate::queue::{Asked, Queue, Waiting};
 use crate::signals::Signals;
 use crate::{Refusal, Served, Takes, Verb};
-
-/// Why a server cannot run.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Two models of one name, or a name that is no part of an address.
-    #[error("{0}")]
-    Name(String),
-    /// The address is taken or not allowed.
-    #[error("cannot listen at {address}: {source}")]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// The server's own threads cannot be started.
-    #[error("cannot serve: {0}")]
-    Run(#[from] std::io::Error),
-}
-
-/// What a request may cost.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limits {
-    /// Bytes of a body.
-    pub body: usize,
-    /// Rows that are asked for or given.
-    pub rows: usize,
-    /// Pixels of a picture.
-    pub pixels: usize,
-    /// From the last byte of a request to its answer, and for its body to arrive.
-    pub time: Duration,
-    /// Requests that wait for one model.
-    pub queue: usize,
-    /// Values in a body of JSON: numbers, texts, arrays and objects.
-    pub cells: usize,
-    /// Bytes of all bodies that have arrived and are not answered, and again of large answers that are not taken.
-    pub memory: usize,
-    /// Connections that are open at once; the one that does nothing for the longest time gives way to a new one.
-    pub connections: usize,
-    /// For what was begun to end after the server is told to stop.
-    pub drain: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            body: 16 << 20,
-            rows: 10_000,
-            pixels: 100_000_000,
-            time: Duration::from_secs(30),
-            queue: 64,
-            cells: 1_000_000,
-            memory: 256 << 20,
-            connections: 512,
-            drain: Duration::from_secs(10),
-        }
-    }
-}
 
 /// Models with a name each.
 pub struct Server {
@@ -107,6 +51,7 @@ struct Shared {
 struct Entry {
     name: String,
     family: &'static str,
+    panel: &'static str,
     verbs: Vec<Verb>,
     about: Value,
     queue: Queue,
@@ -136,9 +81,9 @@ impl Server {
                     "two models are named `{name}`; name one of them with NAME=DIR"
                 )));
             }
-            let (family, verbs, about) = (model.family(), model.verbs(), model.about());
+            let (family, panel, verbs, about) = (model.family(), model.panel(), model.verbs(), model.about());
             let (queue, thread) = Queue::start(model, limits)?;
-            entries.push(Entry { name, family, verbs, about, queue });
+            entries.push(Entry { name, family, panel, verbs, about, queue });
             threads.push(thread);
         }
         let room = Room::new(limits.memory);
@@ -334,6 +279,7 @@ async fn models(State(shared): State<Arc<Shared>>) -> Response {
         json!({
             "name": entry.name,
             "family": entry.family,
+            "panel": entry.panel,
             "about": entry.about,
             "verbs": entry.verbs.iter().map(verb).collect::<Value>(),
         })

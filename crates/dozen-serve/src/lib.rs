@@ -31,12 +31,16 @@
 mod access;
 mod body;
 mod connection;
+mod error;
 mod http;
+mod limits;
 mod metrics;
 mod openapi;
 mod queue;
 mod served;
 mod signals;
 
-pub use http::{Error, Limits, Listening, Server};
+pub use error::Error;
+pub use http::{Listening, Server};
+pub use limits::Limits;
 pub use served::{Bound, Refusal, Request, Served, Takes, Verb};

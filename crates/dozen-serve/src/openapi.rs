@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::http::Limits;
+use crate::limits::Limits;
 use crate::{Bound, Takes, Verb};
 
 /// A model as the document has it.

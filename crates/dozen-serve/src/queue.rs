@@ -12,7 +12,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::oneshot;
 
 use crate::body::{Arrived, request};
-use crate::http::Limits;
+use crate::limits::Limits;
 use crate::{Refusal, Request, Served, Verb};
 
 type Answer = Result<Value, Refusal>;

@@ -16,6 +16,11 @@ pub trait Served: Send {
     /// What can be asked of it.
     fn verbs(&self) -> Vec<Verb>;
 
+    /// The part of the page that shows it, by its name in `page.js`; without one it is not there.
+    fn panel(&self) -> &'static str {
+        ""
+    }
+
     /// What a page may want to know of it, as the names of columns or classes.
     fn about(&self) -> Value {
         Value::Null

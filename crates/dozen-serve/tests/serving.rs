@@ -156,7 +156,7 @@ fn what_waits_is_answered_together_and_too_much_is_refused() {
     let threads: Vec<_> = (0..count).map(one).collect();
     let statuses: Vec<u16> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
     let of = |status: u16| statuses.iter().filter(|other| **other == status).count();
-    assert!(of(200) >= 5 && of(429) >= 1 && of(200) + of(429) == count, "{statuses:?}");
+    assert!(of(200) >= 4 && of(429) >= 1 && of(200) + of(429) == count, "{statuses:?}");
     assert!(together.load(Ordering::SeqCst) > 1);
     let (hasty, _) = served(Limits { time: Duration::from_millis(40), ..Limits::default() }, None);
     assert_eq!(post(&format!("{hasty}/v1/models/twice/slowly"), br#"{"x": 2}"#).0, 504);

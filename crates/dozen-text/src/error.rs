@@ -19,6 +19,9 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+    /// A model folder is not what it should be, or cannot be written.
+    #[error(transparent)]
+    Folder(#[from] dozen_run::Error),
     /// A file is not what it should be.
     #[error("{file}: {problem}")]
     Format {
@@ -66,6 +69,7 @@ impl Error {
     pub fn is_request(&self) -> bool {
         match self {
             Self::Io { source, .. } | Self::Write { source, .. } => dozen_run::is_of_request(source),
+            Self::Folder(fault) => fault.is_request(),
             _ => true,
         }
     }

@@ -14,6 +14,9 @@
 //! assert_eq!(nms(&boxes, &[0.9, 0.8, 0.7], 0.5), [0, 2]);
 //! ```
 
+// What only learners and reports call.
+#![cfg_attr(not(feature = "train"), allow(dead_code, unused_imports))]
+
 mod ahead;
 mod cifar;
 pub mod detection;

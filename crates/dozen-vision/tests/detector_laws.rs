@@ -262,7 +262,8 @@ fn an_efficientnet_that_tells_classes_becomes_a_backbone() {
         classes: (0..7).map(|class| class.to_string()).collect(),
         preprocessing: Preprocessing::imagenet(64),
         augmentation: None,
-        training: None,
+        settings: None,
+        record: None,
         data: Vec::new(),
     };
     ModelFolder::write_config(&run, efficientnet::FAMILY, &saved).unwrap();

@@ -3,15 +3,13 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use dozen::data::{MOST_PIXELS, set_most_pixels};
-use dozen::nn::{Progress, RunFolder, choose_device};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
     autoregressive, compare, completions, detector, efficientnet, flow, gan, graph, info, make, man, rnn,
     serve, sql, tokenizer, tour, transport, vae, word2vec,
 };
-use crate::examples;
+use crate::context::{Context, Global};
 use crate::output::Failure;
 
 /// Train, evaluate and use generative and predictive models, without Python.
@@ -28,40 +26,40 @@ pub(crate) struct Cli {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Autoregressive models of tables: FVSBN, NADE, MADE, EoNADE, RNADE
-    #[command(subcommand, after_help = examples::AUTOREGRESSIVE)]
+    #[command(subcommand, after_help = autoregressive::EXAMPLES)]
     Autoregressive(autoregressive::Command),
     /// The cheapest way to move one distribution onto another: the Wasserstein distance
-    #[command(subcommand, after_help = examples::TRANSPORT)]
+    #[command(subcommand, after_help = transport::EXAMPLES)]
     Transport(transport::Command),
     /// Minimum spanning trees of graphs and points; clusters and segments from them
-    #[command(subcommand, after_help = examples::GRAPH)]
+    #[command(subcommand, after_help = graph::EXAMPLES)]
     Graph(graph::Command),
     /// Byte-pair tokenizers: train, encode, decode, count, convert and verify them
-    #[command(subcommand, after_help = examples::TOKENIZER)]
+    #[command(subcommand, after_help = tokenizer::EXAMPLES)]
     Tokenizer(tokenizer::Command),
     /// Word vectors: skip-gram and CBOW, phrases, neighbours, analogies, every file format
-    #[command(subcommand, after_help = examples::WORD2VEC)]
+    #[command(subcommand, after_help = word2vec::EXAMPLES)]
     Word2vec(word2vec::Command),
     /// Recurrent networks: language models, classifiers, taggers and forecasts
-    #[command(subcommand, after_help = examples::RNN)]
+    #[command(subcommand, after_help = rnn::EXAMPLES)]
     Rnn(rnn::Command),
     /// Normalizing flows: densities of tables of numbers, samples, how odd rows are
-    #[command(subcommand, after_help = examples::FLOW)]
+    #[command(subcommand, after_help = flow::EXAMPLES)]
     Flow(flow::Command),
     /// Variational autoencoders: a latent for each row, samples, missing cells filled in
-    #[command(subcommand, after_help = examples::VAE)]
+    #[command(subcommand, after_help = vae::EXAMPLES)]
     Vae(vae::Command),
     /// Generative adversarial networks: samples, and numbers that say how good they are
-    #[command(subcommand, after_help = examples::GAN)]
+    #[command(subcommand, after_help = gan::EXAMPLES)]
     Gan(gan::Command),
     /// EfficientNet: classes of pictures, with the weights and the numbers of timm and torchvision
-    #[command(subcommand, after_help = examples::EFFICIENTNET)]
+    #[command(subcommand, after_help = efficientnet::EXAMPLES)]
     Efficientnet(efficientnet::Command),
     /// Boxes of things in images
-    #[command(subcommand, after_help = examples::DETECTOR)]
+    #[command(subcommand, after_help = detector::EXAMPLES)]
     Detector(detector::Command),
     /// Are two tables from one distribution, and where do they differ?
-    #[command(after_help = examples::COMPARE)]
+    #[command(after_help = compare::EXAMPLES)]
     Compare(compare::Arguments),
     /// Every family on data it makes itself, in one report
     Tour(tour::Arguments),
@@ -70,7 +68,7 @@ pub(crate) enum Command {
     /// Queries with dozen's functions over Parquet, on this machine or a cluster
     Sql(sql::Arguments),
     /// Make data whose truth is known
-    #[command(after_help = examples::MAKE)]
+    #[command(after_help = make::EXAMPLES)]
     Make(make::Arguments),
     /// Say what a model folder holds
     Info(info::Arguments),
@@ -80,31 +78,31 @@ pub(crate) enum Command {
     Man(man::Arguments),
 }
 
-/// Flags that every command takes.
-#[derive(Args, Debug, Clone)]
-#[command(next_help_heading = "Everywhere")]
-struct Global {
-    /// Fixes everything random
-    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
-    seed: u64,
-    /// Where to compute: auto, cpu, cuda:N or wgpu
-    #[arg(long, global = true, default_value = "auto", value_name = "DEVICE")]
-    device: String,
-    /// Threads to use [default: one for each core]
-    #[arg(long, global = true, value_name = "N")]
-    threads: Option<usize>,
-    /// A TOML file of flags by their long names; flags on the command line win
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Option<String>,
-    /// Print one JSON object on standard output, and nothing else there
-    #[arg(long, global = true)]
-    json: bool,
-    /// The most pixels of a picture; larger ones are refused before they are decoded
-    #[arg(long, global = true, alias = "pixel-limit", default_value_t = MOST_PIXELS, value_name = "N")]
-    max_pixels: usize,
-    /// No progress and no messages
-    #[arg(long, global = true)]
-    quiet: bool,
+impl Command {
+    /// Does it.
+    pub(crate) fn run(self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Autoregressive(command) => autoregressive::run(command, context),
+            Self::Transport(command) => transport::run(command, context),
+            Self::Tokenizer(command) => tokenizer::run(command, context),
+            Self::Word2vec(command) => word2vec::run(command, context),
+            Self::Flow(command) => flow::run(command, context),
+            Self::Vae(command) => vae::run(command, context),
+            Self::Detector(command) => detector::run(command, context),
+            Self::Efficientnet(command) => efficientnet::run(command, context),
+            Self::Gan(command) => gan::run(command, context),
+            Self::Rnn(command) => rnn::run(command, context),
+            Self::Graph(command) => graph::run(command, context),
+            Self::Compare(arguments) => compare::run(&arguments, context),
+            Self::Tour(arguments) => tour::run(&arguments, context),
+            Self::Serve(arguments) => serve::run(&arguments, context),
+            Self::Sql(_) => sql::run(context),
+            Self::Make(arguments) => make::run(&arguments, context),
+            Self::Info(arguments) => info::run(&arguments, context),
+            Self::Man(arguments) => man::run(&arguments, Cli::command(), context),
+            Self::Completions(arguments) => completions::run(&arguments, Cli::command()),
+        }
+    }
 }
 
 /// A parsed command and what holds for all commands.
@@ -113,16 +111,6 @@ pub(crate) struct Invocation {
     pub(crate) context: Context,
     /// Where each value came from.
     pub(crate) matches: ArgMatches,
-}
-
-/// What holds for all commands.
-#[derive(Clone, Debug)]
-pub(crate) struct Context {
-    global: Global,
-    /// The command line after the program's name, `--config` resolved.
-    pub(crate) arguments: Vec<String>,
-    /// The run that goes on.
-    pub(crate) resumed: Option<RunFolder>,
 }
 
 impl Invocation {
@@ -139,66 +127,21 @@ impl Invocation {
     /// Parses arguments, without the program's name, in which `--config` is resolved already.
     pub(crate) fn parse(arguments: Vec<String>) -> Result<Self, Failure> {
         let words = std::iter::once("dozen".to_owned()).chain(arguments.iter().cloned());
-        let matches = Cli::command().try_get_matches_from(words).map_err(Failure::usage)?;
+        let matches =
+            with_negative_numbers(Cli::command()).try_get_matches_from(words).map_err(Failure::usage)?;
         let Cli { command, global } = Cli::from_arg_matches(&matches).map_err(Failure::usage)?;
-        Ok(Self { command, context: Context { global, arguments, resumed: None }, matches })
+        Ok(Self { command, context: Context::new(global, arguments), matches })
     }
 }
 
-impl Context {
-    pub(crate) fn seed(&self) -> u64 {
-        self.global.seed
-    }
-
-    pub(crate) fn json(&self) -> bool {
-        self.global.json
-    }
-
-    pub(crate) fn quiet(&self) -> bool {
-        self.global.quiet
-    }
-
-    pub(crate) fn progress(&self) -> Progress {
-        Progress::new(self.global.quiet)
-    }
-
-    pub(crate) fn device(&self) -> Result<dozen::nn::Device, Failure> {
-        Ok(choose_device(&self.global.device)?)
-    }
-
-    /// The command as it can be typed again.
-    pub(crate) fn command_line(&self) -> String {
-        let quoted = self.arguments.iter().map(|argument| {
-            let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@".contains(c);
-            if !argument.is_empty() && argument.chars().all(plain) {
-                argument.clone()
-            } else {
-                format!("'{}'", argument.replace('\'', r"'\''"))
-            }
-        });
-        std::iter::once("dozen".to_owned()).chain(quoted).collect::<Vec<_>>().join(" ")
-    }
-
-    /// These settings with the arguments, seed and device of the run that goes on.
-    pub(crate) fn resuming(&self, original: &Self, run: RunFolder) -> Self {
-        let mut global = original.global.clone();
-        (global.json, global.quiet) = (self.global.json, self.global.quiet);
-        global.threads = self.global.threads.or(global.threads);
-        Self { global, arguments: original.arguments.clone(), resumed: Some(run) }
-    }
-
-    /// Sets what holds for the whole process: threads, and how large pictures may be.
-    pub(crate) fn set_limits(&self) -> Result<(), Failure> {
-        set_most_pixels(self.global.max_pixels);
-        let Some(threads) = self.global.threads else { return Ok(()) };
-        if threads == 0 {
-            return Err(Failure::request("--threads must be at least 1"));
-        }
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build_global()
-            .map_err(|e| Failure::request(format!("--threads {threads} cannot be set: {e}")))
-    }
+/// Lets `--beta -1` be a number, which is refused as one, and no flag that is not known.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|argument| {
+            let takes_one = argument.get_action().takes_values();
+            if takes_one { argument.allow_negative_numbers(true) } else { argument }
+        })
+        .mut_subcommands(with_negative_numbers)
 }
 
 /// Puts the flags of the `--config` file right after the command, less those that the command line has itself.

@@ -25,8 +25,8 @@ pub(crate) fn two_rows(named: &[usize], rows: usize) -> Result<[usize; 2], Failu
 #[command(next_help_heading = "Reading")]
 pub(crate) struct ReadArguments {
     /// Whether the first line holds the names of the columns
-    #[arg(long, value_enum, default_value_t = HeaderFlag::Auto, value_name = "WHEN")]
-    header: HeaderFlag,
+    #[arg(long, value_enum, default_value_t = Header::Auto, value_name = "WHEN")]
+    header: Header,
     /// Turn grey levels or probabilities into bits
     #[arg(long, value_enum, value_name = "HOW")]
     binarize: Option<BinarizeFlag>,
@@ -63,13 +63,6 @@ pub(crate) struct ToTable {
 pub(crate) const LABEL: &str = "label";
 
 #[derive(ValueEnum, Debug, Clone, Copy)]
-enum HeaderFlag {
-    Auto,
-    Yes,
-    No,
-}
-
-#[derive(ValueEnum, Debug, Clone, Copy)]
 enum BinarizeFlag {
     /// One at and above one half
     Threshold,
@@ -81,11 +74,7 @@ impl ReadArguments {
     /// The options; the columns in `text` are read as text whatever they hold.
     pub(crate) fn options(&self, seed: u64, text: Vec<String>) -> ReadOptions {
         ReadOptions {
-            header: match self.header {
-                HeaderFlag::Auto => Header::Auto,
-                HeaderFlag::Yes => Header::Yes,
-                HeaderFlag::No => Header::No,
-            },
+            header: self.header,
             binarize: self.binarize.map(|how| match how {
                 BinarizeFlag::Threshold => Binarize::Threshold,
                 BinarizeFlag::Stochastic => Binarize::Stochastic { seed },

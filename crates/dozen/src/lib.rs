@@ -1,4 +1,4 @@
-//! dozen as a library: the family crates under one name.
+//! dozen as a library: the family crates under one name, and [`open`], which opens a trained model of any of them.
 //!
 //! ```
 //! use dozen::data::{ReadOptions, make, read_table};
@@ -6,6 +6,8 @@
 //! let made = make::binary_tree(10, 4, 0);
 //! assert_eq!(made.table.rows(), 10);
 //! ```
+
+mod families;
 
 pub use dozen_data as data;
 pub use dozen_generative as generative;
@@ -18,3 +20,4 @@ pub use dozen_sequence as sequence;
 pub use dozen_text as text;
 pub use dozen_transport as transport;
 pub use dozen_vision as vision;
+pub use families::{Error, FAMILIES, Family, Model, open, open_on};

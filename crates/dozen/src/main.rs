@@ -1,14 +1,18 @@
 //! The `dozen` program.
 
 mod args;
+mod begun;
+mod codes;
 mod columns;
 mod commands;
+mod context;
 mod data;
-mod examples;
+mod made_rows;
 mod output;
 mod pictures;
 mod resume;
 mod texts;
+mod tour_stop;
 mod training;
 
 use std::any::Any;
@@ -17,7 +21,7 @@ use std::process::ExitCode;
 
 use dozen::run::install_interrupt_handler;
 
-use crate::args::{Command, Context, Invocation};
+use crate::args::{Command, Invocation};
 use crate::output::Failure;
 
 /// Tensors come and go many times a second; the system's allocator would give their pages back each time.
@@ -83,32 +87,8 @@ fn run(invocation: Invocation) -> Result<(), Failure> {
         install_interrupt_handler(output::say_interrupted);
     }
     // On a thread of the pool: a kernel then starts without waking another thread and waiting for it.
-    let outcome = catch_unwind(AssertUnwindSafe(|| rayon::scope(|_| dispatch(command, &context))));
+    let outcome = catch_unwind(AssertUnwindSafe(|| rayon::scope(|_| command.run(&context))));
     outcome
         .unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
         .map_err(|failure| failure.advise(resume::advice(&matches)))
-}
-
-fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
-    match command {
-        Command::Autoregressive(command) => commands::autoregressive::run(command, context),
-        Command::Transport(command) => commands::transport::run(command, context),
-        Command::Tokenizer(command) => commands::tokenizer::run(command, context),
-        Command::Word2vec(command) => commands::word2vec::run(command, context),
-        Command::Flow(command) => commands::flow::run(command, context),
-        Command::Vae(command) => commands::vae::run(command, context),
-        Command::Detector(command) => commands::detector::run(command, context),
-        Command::Efficientnet(command) => commands::efficientnet::run(command, context),
-        Command::Gan(command) => commands::gan::run(command, context),
-        Command::Rnn(command) => commands::rnn::run(command, context),
-        Command::Graph(command) => commands::graph::run(command, context),
-        Command::Compare(arguments) => commands::compare::run(&arguments, context),
-        Command::Tour(arguments) => commands::tour::run(&arguments, context),
-        Command::Serve(arguments) => commands::serve::run(&arguments, context),
-        Command::Sql(_) => commands::sql::run(context),
-        Command::Make(arguments) => commands::make::run(&arguments, context),
-        Command::Info(arguments) => commands::info::run(&arguments, context),
-        Command::Man(arguments) => commands::man::run(&arguments, context),
-        Command::Completions(arguments) => commands::completions::run(&arguments),
-    }
 }

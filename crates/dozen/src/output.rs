@@ -110,7 +110,24 @@ impl From<dozen::nn::Error> for Failure {
     fn from(error: dozen::nn::Error) -> Self {
         match error {
             dozen::nn::Error::Interrupted { .. } => Self::Interrupted(error.to_string()),
+            dozen::nn::Error::Setting(_) => Self::request(with_flags(&error.to_string())),
+            dozen::nn::Error::NotFinite { .. } => {
+                // The folder of the checkpoint comes after the advice.
+                let sentence = error.to_string();
+                let (advice, rest) = sentence.split_once("; ").unwrap_or((&sentence, ""));
+                Self::Run(format!("{}; {rest}", with_flags(advice)))
+            }
             _ => Self::sorted(error.is_request(), error),
+        }
+    }
+}
+
+impl From<dozen::Error> for Failure {
+    fn from(error: dozen::Error) -> Self {
+        match error {
+            dozen::Error::Model(error) => error.into(),
+            dozen::Error::Text(error) => error.into(),
+            other => Self::request(other.to_string()),
         }
     }
 }
@@ -143,6 +160,14 @@ impl From<dozen::text::Error> for Failure {
     fn from(error: dozen::text::Error) -> Self {
         Self::sorted(error.is_request(), error)
     }
+}
+
+/// A library's sentence about settings, which alone stand in backticks in it, with the flags that set them.
+fn with_flags(sentence: &str) -> String {
+    let shown = |(at, part): (usize, &str)| {
+        if at % 2 == 0 { part.to_owned() } else { format!("--{}", part.replace('_', "-")) }
+    };
+    sentence.split('`').enumerate().map(shown).collect()
 }
 
 /// Writes a report into a folder, which is made if it is not there, and gives the page's name.
@@ -242,5 +267,27 @@ fn not_printed(error: &std::io::Error) -> Failure {
     match error.kind() {
         ErrorKind::BrokenPipe => Failure::Unread,
         _ => Failure::Run(format!("cannot write to standard output: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_flags;
+
+    #[test]
+    fn settings_become_flags() {
+        let said = with_flags("a lower `rate` or a `clip_norm` of 1 helps");
+        assert_eq!(said, "a lower --rate or a --clip-norm of 1 helps");
+        let fault = dozen::nn::Error::NotFinite {
+            step: 3,
+            term: "loss".into(),
+            value: f64::NAN,
+            checkpoint: Some("a`rate`b`/last".into()),
+        };
+        let said = super::Failure::from(fault).sentence();
+        assert!(
+            said.contains("A lower --rate or a --clip-norm of 1") && said.ends_with("`a`rate`b`/last`"),
+            "{said}"
+        );
     }
 }

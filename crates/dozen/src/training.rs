@@ -4,14 +4,16 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
+use dozen::FAMILIES;
 use dozen::nn::{
-    Decay, Device, Existing, History, OptimizerConfig, RunFolder, Schedule, TrainConfig, choose_device,
+    Decay, Device, Existing, History, OptimizerConfig, RunFolder, Schedule, TrainConfig, TrainingRecord,
+    choose_device,
 };
 use serde_json::json;
 
-use crate::args::Context;
+use crate::begun::Begun;
+use crate::context::Context;
 use crate::output::{Failure, Results};
-use crate::resume::Begun;
 
 /// Where a model goes that something else than training makes.
 #[derive(Args, Debug, Clone)]
@@ -127,10 +129,10 @@ pub(crate) struct TrainingArguments {
     momentum: f64,
     /// Bound on the norm of the gradient
     #[arg(long, value_name = "NORM")]
-    pub(crate) clip_norm: Option<f64>,
+    clip_norm: Option<f64>,
     /// Evaluate and save a moving average of the weights with this decay
     #[arg(long, value_name = "D")]
-    pub(crate) ema: Option<f64>,
+    ema: Option<f64>,
     /// Devices that each batch is shared out to, as in cuda:0,cuda:1 or cpu,cpu; their mean gradient is followed
     /// [default: the one of --device]
     #[arg(long, value_delimiter = ',', value_name = "DEVICE,...")]
@@ -161,23 +163,8 @@ enum OptimizerFlag {
 
 impl TrainingArguments {
     /// What the loop needs.
-    pub(crate) fn config(&self, seed: u64) -> Result<TrainConfig, Failure> {
-        let positive = |flag: &str, value: f64| {
-            if value > 0.0 && value.is_finite() {
-                Ok(value)
-            } else {
-                Err(Failure::request(format!("{flag} must be a positive number, not {value}")))
-            }
-        };
-        if self.epochs == 0 || self.batch_size == 0 {
-            return Err(Failure::request("--epochs and --batch-size must be at least 1"));
-        }
-        if let Some(decay) = self.ema
-            && !(0.0..1.0).contains(&decay)
-        {
-            return Err(Failure::request(format!("--ema must lie in [0, 1), not {decay}")));
-        }
-        let factor = positive("--decay-factor", self.decay_factor)?;
+    fn config(&self, seed: u64) -> TrainConfig {
+        let factor = self.decay_factor;
         let decay = match self.decay {
             DecayFlag::Constant => Decay::Constant,
             DecayFlag::Cosine => Decay::Cosine,
@@ -186,14 +173,22 @@ impl TrainingArguments {
             DecayFlag::Exponential => Decay::Exponential { factor },
             DecayFlag::Plateau => Decay::Plateau { patience: self.decay_epochs, factor },
         };
-        Ok(TrainConfig {
+        TrainConfig {
             epochs: self.epochs,
             batch_size: self.batch_size,
             patience: (self.patience > 0).then_some(self.patience),
-            schedule: Schedule { rate: positive("--rate", self.rate)?, warm_up: self.warm_up, decay },
+            schedule: Schedule { rate: self.rate, warm_up: self.warm_up, decay },
             seed,
             tensorboard: self.tensorboard,
-        })
+        }
+    }
+
+    /// What `config.json` keeps of it.
+    pub(crate) fn record(&self, seed: u64) -> Result<TrainingRecord, Failure> {
+        let (training, optimizer) = (self.config(seed), self.optimizer());
+        let record = TrainingRecord { training, optimizer, clip_norm: self.clip_norm, ema: self.ema };
+        record.validate()?;
+        Ok(record)
     }
 
     /// The devices that each batch is shared out to.
@@ -214,15 +209,18 @@ impl TrainingArguments {
     /// The device of a family whose batches cannot be shared out.
     pub(crate) fn one_device(&self, context: &Context) -> Result<Device, Failure> {
         if self.devices.len() > 1 {
-            return Err(Failure::request(
-                "--devices takes one device here; batches of flow, autoregressive and efficientnet can be shared out",
-            ));
+            let families = FAMILIES.iter().filter(|family| family.shares_batches);
+            let nouns: Vec<&str> = families.map(|family| family.noun).collect();
+            return Err(Failure::request(format!(
+                "--devices takes one device here; batches of {} can be shared out",
+                nouns.join(", ")
+            )));
         }
         Ok(self.devices(context)?.remove(0))
     }
 
     /// The rule of the steps.
-    pub(crate) fn optimizer(&self) -> OptimizerConfig {
+    fn optimizer(&self) -> OptimizerConfig {
         match self.optimizer {
             OptimizerFlag::Sgd => OptimizerConfig::Sgd { momentum: self.momentum },
             OptimizerFlag::Rmsprop => OptimizerConfig::RmsProp { decay: 0.99, epsilon: 1e-8 },

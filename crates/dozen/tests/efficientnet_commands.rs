@@ -56,7 +56,7 @@ fn classes_are_learnt_told_and_carried_over() {
     let line = "efficientnet train photos --valid held --weights timm.safetensors --image-size 32 --stem-stride 1 --epochs 1 --out fine";
     assert!(number(&json(path, line), "valid_top1") > 0.4);
     let wrong = refused(path, "efficientnet import timm.safetensors --variant b1 --out x");
-    assert!(wrong.contains("is missing") && wrong.contains("check --variant"), "{wrong}");
+    assert!(wrong.contains("is missing") && wrong.contains("check the variant"), "{wrong}");
 }
 
 #[test]

@@ -218,7 +218,7 @@ fn batches_are_shared_out_to_devices() {
         assert!((shared - whole).abs() < 1e-3, "{shared} {whole}");
     }
     let told = refused(path, "vae train moons.csv --columns x,y --devices cpu,cpu --out v");
-    assert!(told.contains("batches of flow, autoregressive and efficientnet can be shared out"), "{told}");
+    assert!(told.contains("batches of autoregressive, flow, efficientnet can be shared out"), "{told}");
     let told = refused(path, "flow train moons.csv --columns x,y --devices cpu,wgpu --out f");
     assert!(told.contains("wgpu"), "{told}");
     let told =

@@ -49,6 +49,14 @@ impl Serving {
     }
 }
 
+impl Drop for Serving {
+    /// A test that failed, or that does not stop its server, leaves none behind.
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn models_are_served_as_the_command_line_uses_them() {
     let place = tempfile::tempdir().unwrap();

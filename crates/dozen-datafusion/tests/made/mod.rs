@@ -8,7 +8,7 @@ use dozen_data::{Schema, Table, make};
 use dozen_generative::flow::{self, BaseConfig, FlowConfig, Preset, TrainRequest, train_model};
 use dozen_nn::{
     Decay, Device, Existing, ModelFolder, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig,
-    save_weights,
+    TrainingRecord, save_weights,
 };
 use dozen_text::{Inventory, Pattern, TrainConfig as TokenizerConfig, train};
 use dozen_vision::efficientnet::{self, EfficientNet, Numerics, Scaling, VariantConfig};
@@ -44,24 +44,26 @@ pub(crate) fn flow(folder: &Path) -> Table {
     let columns = Schema::infer(&table, &[]).unwrap();
     let (cells, nothing) = (columns.encode(&table).unwrap(), Schema { columns: Vec::new() });
     let given = nothing.encode(&table).unwrap();
-    let config = flow::Config {
+    let config = flow::Saved {
         model: FlowConfig::preset(Preset::RealNvp, 2, &[8], 4, BaseConfig::Gaussian),
         columns,
         condition: nothing,
         whole: vec![false, false],
         variational: None,
         image: None,
-        training: TrainConfig {
-            epochs: 1,
-            batch_size: 50,
-            patience: None,
-            schedule: Schedule { rate: 0.01, warm_up: 0, decay: Decay::Constant },
-            seed: 4,
-            tensorboard: false,
+        record: TrainingRecord {
+            training: TrainConfig {
+                epochs: 1,
+                batch_size: 50,
+                patience: None,
+                schedule: Schedule { rate: 0.01, warm_up: 0, decay: Decay::Constant },
+                seed: 4,
+                tensorboard: false,
+            },
+            optimizer: OptimizerConfig::adam(0.0),
+            clip_norm: None,
+            ema: None,
         },
-        optimizer: OptimizerConfig::adam(0.0),
-        clip_norm: None,
-        ema: None,
         data: Vec::new(),
     };
     let request = TrainRequest {
@@ -92,7 +94,8 @@ pub(crate) fn efficientnet(folder: &Path) {
         classes: ["cat", "dog", "fox", "owl", "yak"].map(String::from).to_vec(),
         preprocessing: Preprocessing::imagenet(32),
         augmentation: None,
-        training: None,
+        settings: None,
+        record: None,
         data: Vec::new(),
     };
     let run = RunFolder::begin(folder, Existing::Keep).unwrap();

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::layout::Layout;
 use super::tree::Tree;
 
+/// The file of the baselines in a model folder.
+pub(super) const BASELINES: &str = "baselines.json";
+
 /// Both baselines, fitted to the training rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Baselines {
@@ -36,7 +39,7 @@ impl Baselines {
 
     /// Reads them from a model folder.
     pub fn open(folder: &Path) -> Result<Self, Error> {
-        let path = folder.join("baselines.json");
+        let path = folder.join(BASELINES);
         let text = std::fs::read_to_string(&path).map_err(|source| Error::Io {
             action: "read",
             path: path.clone(),

@@ -1,13 +1,14 @@
 //! What an autoregressive model is made of.
 
 use dozen_data::{Fingerprint, Schema};
-use dozen_nn::{Error, OptimizerConfig, TrainConfig, dense_weights};
+use dozen_nn::{Error, TrainingRecord, dense_weights};
 use serde::{Deserialize, Serialize};
 
 use super::layout::Layout;
 
 /// The shape of the conditionals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum Architecture {
     /// Fully visible sigmoid belief network: no hidden units.
@@ -24,6 +25,7 @@ pub enum Architecture {
 
 /// The order in which columns condition each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum Ordering {
     /// As in the table.
@@ -58,6 +60,23 @@ pub struct ModelConfig {
     pub members: usize,
 }
 
+impl Default for ModelConfig {
+    /// A MADE of 500 units that starts at the Chow-Liu tree and drops half of its units in training.
+    fn default() -> Self {
+        Self {
+            architecture: Architecture::Made,
+            hidden: vec![500],
+            direct: true,
+            tree_start: true,
+            ordering: Ordering::ChowLiu,
+            orders: 1,
+            mixtures: 10,
+            dropout: 0.5,
+            members: 1,
+        }
+    }
+}
+
 /// Each order has masks of its own in memory.
 const MOST_ORDERS: usize = 1024;
 const MOST_MIXTURES: usize = 1024;
@@ -81,36 +100,36 @@ impl ModelConfig {
 
     /// Checks what the types cannot.
     pub fn validate(&self) -> Result<(), Error> {
-        let refuse = |problem: String| Err(Error::Request(problem));
+        let refuse = |problem: String| Err(Error::Setting(problem));
         if self.hidden.contains(&0) {
             return refuse("a hidden layer needs at least one unit".into());
         }
         let layers = self.hidden.len();
         match self.architecture {
             Architecture::Nade | Architecture::Mlp if layers != 1 => {
-                return refuse(format!("this model has exactly one hidden layer; --hidden names {layers}"));
+                return refuse(format!("this model has exactly one hidden layer; `hidden` names {layers}"));
             }
             Architecture::Made | Architecture::Eonade if layers == 0 => {
                 return refuse(
-                    "this model needs at least one hidden layer; name its units with --hidden".into(),
+                    "this model needs at least one hidden layer; name its units with `hidden`".into(),
                 );
             }
             _ => {}
         }
         if !(0.0..1.0).contains(&self.dropout) {
-            return refuse(format!("--dropout must lie in [0, 1), not {}", self.dropout));
+            return refuse(format!("`dropout` must lie in [0, 1), not {}", self.dropout));
         }
         if self.orders > MOST_ORDERS || self.mixtures > MOST_MIXTURES {
             return refuse(format!(
-                "--orders is at most {MOST_ORDERS}, and --mixtures at most {MOST_MIXTURES}"
+                "`orders` is at most {MOST_ORDERS}, and `mixtures` at most {MOST_MIXTURES}"
             ));
         }
         if self.mixtures == 0 || self.orders == 0 || self.members == 0 {
-            return refuse("--mixtures, --orders and --members must be at least 1".into());
+            return refuse("`mixtures`, `orders` and `members` must be at least 1".into());
         }
         let orders_used = matches!(self.architecture, Architecture::Made | Architecture::Eonade);
         if self.orders > 1 && !orders_used {
-            return refuse("only made and eonade average over several orders; leave --orders out".into());
+            return refuse("only made and eonade average over several orders; leave `orders` out".into());
         }
         Ok(())
     }
@@ -118,7 +137,7 @@ impl ModelConfig {
 
 /// Everything in a model's `config.json` beside the format and the family.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Config {
+pub struct Saved {
     /// The model.
     pub model: ModelConfig,
     /// The columns that it was trained on.
@@ -126,18 +145,13 @@ pub struct Config {
     /// The order of the columns: `order[s]` is the column of step `s`.
     pub order: Vec<usize>,
     /// How it was trained.
-    pub training: TrainConfig,
-    /// The rule of its steps.
-    pub optimizer: OptimizerConfig,
-    /// Bound on the norm of the gradient.
-    pub clip_norm: Option<f64>,
-    /// Decay of the moving average of weights.
-    pub ema: Option<f64>,
+    #[serde(flatten)]
+    pub record: TrainingRecord,
     /// The files that it was trained on.
     pub data: Vec<Fingerprint>,
 }
 
-impl Config {
+impl Saved {
     /// Checks what the types cannot, before anything of the sizes that it names is made.
     pub(super) fn validate(&self) -> Result<(), Error> {
         self.model.validate()?;

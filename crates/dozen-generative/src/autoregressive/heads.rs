@@ -5,7 +5,7 @@
 //! - a real value: `p(x) = sum_m softmax(a)_m N(x; mu_m, e^{2 s_m})` (Uria et al. 2013, eq. 6).
 
 use burn::tensor::{Device, Int, Tensor, activation};
-use dozen_kernels::{Activation, activate, bernoulli_log_prob};
+use dozen_kernels::{Activation, activate, bernoulli_log_prob, log_sum_exp};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use rand_distr::{Distribution, StandardNormal};
@@ -84,15 +84,9 @@ fn group_log_prob(variable: Variable, outputs: Tensor<2>, cells: Tensor<2>, mixt
             let z = (cells.reshape([rows, count, 1]) - part(1)) * log_deviation.clone().neg().exp();
             let log_density =
                 log_weights - z.square() * 0.5 - log_deviation - 0.5 * std::f64::consts::TAU.ln();
-            log_sum_exp(log_density).reshape([rows, count])
+            log_sum_exp(log_density, 2).reshape([rows, count])
         }
     }
-}
-
-/// `ln sum_k e^{x_k}` over the last of three dimensions, without overflow.
-fn log_sum_exp(x: Tensor<3>) -> Tensor<3> {
-    let max = x.clone().detach().max_dim(2);
-    (x - max.clone()).exp().sum_dim(2).log() + max
 }
 
 /// The log-probability of a cell under the outputs of its variable, on the host.

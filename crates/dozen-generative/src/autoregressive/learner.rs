@@ -7,8 +7,8 @@ use burn::tensor::{Device, Tensor};
 use dozen_data::{Fingerprint, Matrix, Schema};
 use dozen_kernels::Dropout;
 use dozen_nn::{
-    Error, History, Learner, ModelFolder, Optimizer, OptimizerConfig, Progress, RunFolder, StepContext,
-    Terms, TrainConfig, Trained, train,
+    Error, History, Learner, Observer, Progress, RunFolder, RunObserver, StepContext, Terms, Trained,
+    TrainingRecord, train,
 };
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -19,7 +19,7 @@ use super::layout::{Layout, to_tensor};
 use super::model::{fresh_networks, mixture_log_prob};
 use super::networks::Network;
 use super::tree::TreeStart;
-use super::{Baselines, Config, FAMILY, Model, ModelConfig, Ordering};
+use super::{Baselines, Model, ModelConfig, Ordering, Saved};
 
 /// Draws of known and unknown variables for each held-out row when an order-agnostic model is validated.
 const VALIDATION_DRAWS: u64 = 4;
@@ -34,49 +34,59 @@ pub struct TrainRequest<'a> {
     pub train: &'a Matrix,
     /// Encoded held-out rows, for early stopping.
     pub valid: Option<&'a Matrix>,
-    /// Epochs, batches, schedule, patience.
-    pub training: TrainConfig,
-    /// The rule of the steps.
-    pub optimizer: OptimizerConfig,
-    /// Bound on the norm of the gradient.
-    pub clip_norm: Option<f64>,
-    /// Decay of the moving average of weights.
-    pub ema: Option<f64>,
+    /// How to train.
+    pub record: TrainingRecord,
     /// The files that the rows came from.
     pub data: Vec<Fingerprint>,
 }
 
-/// Trains a model on one device, or with each batch shared out to several, and leaves its configuration, weights and
-/// baselines in the run's folder.
+/// Trains a model and leaves its configuration, weights and baselines in the run's folder.
+///
+/// # Errors
+/// As [`fit`], and when the disk fails.
 pub fn train_model(
     request: TrainRequest,
     run: &RunFolder,
     devices: &[Device],
     progress: Progress,
 ) -> Result<(Model, Baselines, History), Error> {
+    let mut observer = RunObserver::new(run, progress, request.record.training.tensorboard)?;
+    let (model, baselines, history) = fit(request, devices, &mut observer)?;
+    drop(observer);
+    model.write(run)?;
+    Ok((model, baselines, history))
+}
+
+/// Trains a model on one device, or with each batch shared out to several; with `&mut ()` as the observer in memory.
+///
+/// # Errors
+/// When the configuration makes no sense, the loss is no longer finite, or the observer ends it.
+pub fn fit(
+    request: TrainRequest,
+    devices: &[Device],
+    observer: &mut dyn Observer,
+) -> Result<(Model, Baselines, History), Error> {
+    request.record.validate()?;
     request.model.validate()?;
     let device = &devices[0];
     if request.model.tree_start && request.model.ordering != Ordering::ChowLiu {
-        return Err(Error::Request(
-            "--tree-start needs --order chow-liu, in which parents precede children".into(),
+        return Err(Error::Setting(
+            "starting at the tree needs `order` chow-liu, in which parents precede children".into(),
         ));
     }
     let baselines = Baselines::fit(request.train, &request.columns);
-    let config = Config {
+    let config = Saved {
         order: order(&request, &baselines),
         model: request.model,
         columns: request.columns,
-        training: request.training,
-        optimizer: request.optimizer,
-        clip_norm: request.clip_norm,
-        ema: request.ema,
+        record: request.record,
         data: request.data,
     };
     let layout = Layout::new(&config.columns, &config.order, config.model.mixtures);
     let tree = config.model.tree_start.then(|| TreeStart(baselines.tree()));
     let networks = fresh_networks(&config, &layout, tree.as_ref(), &device.clone().autodiff());
     let mut learner = AutoregressiveLearner {
-        networks: Trained::new(networks, Optimizer::new(config.optimizer, config.clip_norm), config.ema),
+        networks: config.record.begin(networks),
         train: layout.arrange(request.train),
         valid: request.valid.map(|valid| layout.arrange(valid)),
         log_scale: layout.log_scale.iter().sum(),
@@ -84,11 +94,8 @@ pub fn train_model(
         dropout: config.model.dropout,
         devices: devices.to_vec(),
     };
-    let history = train(&mut learner, request.train.rows(), &config.training, run, progress)?;
-    ModelFolder::write_config(run, FAMILY, &config)?;
-    run.write_json("baselines.json", &baselines)?;
-    learner.networks.save(run.path(), "model", false)?;
-    let model = Model::new(config, learner.networks.evaluated(), device);
+    let history = train(&mut learner, request.train.rows(), &config.record.training, observer)?;
+    let model = Model::new(config, learner.networks.evaluated(), device).with_baselines(baselines.clone());
     Ok((model, baselines, history))
 }
 
@@ -97,7 +104,7 @@ fn order(request: &TrainRequest, baselines: &Baselines) -> Vec<usize> {
     match request.model.ordering {
         Ordering::Natural => order,
         Ordering::Random => {
-            order.shuffle(&mut StdRng::seed_from_u64(request.training.seed));
+            order.shuffle(&mut StdRng::seed_from_u64(request.record.training.seed));
             order
         }
         Ordering::ChowLiu => baselines.tree().order.clone(),
@@ -183,6 +190,14 @@ impl Learner for AutoregressiveLearner {
     fn load(&mut self, folder: &Path, with_optimizer: bool) -> Result<(), Error> {
         let folder: PathBuf = folder.into();
         self.networks.load(&folder, "model", with_optimizer)
+    }
+
+    fn remember(&mut self) {
+        self.networks.remember();
+    }
+
+    fn recall(&mut self) {
+        self.networks.recall();
     }
 
     fn device(&self) -> Device {

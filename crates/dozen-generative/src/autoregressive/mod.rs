@@ -16,23 +16,31 @@ mod conditional;
 mod config;
 mod evaluate;
 mod export;
+#[cfg(feature = "train")]
+mod fit;
 mod heads;
 pub(crate) mod layout;
+#[cfg(feature = "train")]
 mod learner;
 mod model;
 mod networks;
+#[cfg(feature = "train")]
 mod report;
 mod sample;
 mod tree;
 
 pub use baselines::Baselines;
 pub use conditional::{Conditioned, Evidence, Probability};
-pub use config::{Architecture, Config, ModelConfig, Ordering};
+pub use config::{Architecture, ModelConfig, Ordering, Saved};
 pub use evaluate::{Evaluation, Surprise, evaluate, surprises};
 pub use export::{conditional_tables, export_pytorch};
+#[cfg(feature = "train")]
+pub use fit::Config;
 pub(crate) use heads::log_sum;
-pub use learner::{TrainRequest, train_model};
+#[cfg(feature = "train")]
+pub use learner::{TrainRequest, fit, train_model};
 pub use model::Model;
+#[cfg(feature = "train")]
 pub use report::training_report;
 
 /// The name of this family in a model folder.

@@ -6,13 +6,14 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use dozen_data::Matrix;
 use dozen_kernels::Dropout;
-use dozen_nn::{Error, ModelFolder, load_weights};
+use dozen_nn::{Error, ModelFolder, RunFolder, load_weights, save_weights};
 use rayon::prelude::*;
 
+use super::baselines::BASELINES;
 use super::heads::{self, log_sum};
 use super::layout::{Layout, to_host, to_tensor};
 use super::networks::Network;
-use super::{Config, FAMILY};
+use super::{Baselines, FAMILY, Saved};
 
 /// Values of the widest layer in a piece of a larger matrix, so that they stay in a core's cache; pieces are evaluated in
 /// parallel.
@@ -20,31 +21,51 @@ const PIECE: usize = 1 << 17;
 
 /// A trained model.
 pub struct Model {
-    config: Config,
+    config: Saved,
     pub(crate) layout: Layout,
     pub(crate) networks: Vec<Network>,
     device: Device,
+    /// What it is judged beside, where its folder has them.
+    baselines: Option<Baselines>,
 }
 
 impl Model {
     /// Opens a model folder.
     pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
         let folder = ModelFolder::open(folder)?;
-        let config: Config = folder.config_of(FAMILY)?;
+        let config: Saved = folder.config_of(FAMILY)?;
         folder.checked(config.validate())?;
         let layout = Layout::new(&config.columns, &config.order, config.model.mixtures);
         folder.holds(config.model.least_parameters(&layout))?;
         let networks = load_weights(fresh_networks(&config, &layout, None, device), &folder.weights())?;
-        Ok(Self::new(config, networks, device))
+        let baselines = folder.path().join(BASELINES).exists();
+        let baselines = baselines.then(|| Baselines::open(folder.path())).transpose()?;
+        Ok(Self { baselines, ..Self::new(config, networks, device) })
     }
 
-    pub(crate) fn new(config: Config, networks: Vec<Network>, device: &Device) -> Self {
+    pub(crate) fn new(config: Saved, networks: Vec<Network>, device: &Device) -> Self {
         let layout = Layout::new(&config.columns, &config.order, config.model.mixtures);
-        Self { config, layout, networks: networks.valid(), device: device.clone().inner() }
+        Self { config, layout, networks: networks.valid(), device: device.clone().inner(), baselines: None }
+    }
+
+    pub(super) fn with_baselines(self, baselines: Baselines) -> Self {
+        Self { baselines: Some(baselines), ..self }
+    }
+
+    /// Writes all of the model into a run's folder.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn write(&self, run: &RunFolder) -> Result<(), Error> {
+        ModelFolder::write_config(run, FAMILY, &self.config)?;
+        if let Some(baselines) = &self.baselines {
+            run.write_json(BASELINES, baselines)?;
+        }
+        save_weights(&self.networks, &run.path().join("model.safetensors"))
     }
 
     /// The configuration that it was made from.
-    pub fn config(&self) -> &Config {
+    pub fn config(&self) -> &Saved {
         &self.config
     }
 
@@ -123,14 +144,20 @@ pub(crate) fn mixture_log_prob(
 
 /// Networks of the configuration's shape with starting weights.
 pub(crate) fn fresh_networks(
-    config: &Config,
+    config: &Saved,
     layout: &Layout,
     tree: Option<&super::tree::TreeStart>,
     device: &Device,
 ) -> Vec<Network> {
     (0..config.model.members as u64)
         .map(|member| {
-            Network::new(&config.model, layout, tree, config.training.seed.wrapping_add(member), device)
+            Network::new(
+                &config.model,
+                layout,
+                tree,
+                config.record.training.seed.wrapping_add(member),
+                device,
+            )
         })
         .collect()
 }

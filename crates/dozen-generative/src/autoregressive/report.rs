@@ -26,7 +26,7 @@ pub fn training_report(
         model.parameters(),
         history.epochs.len(),
         history.seconds,
-        config.training.seed
+        config.record.training.seed
     );
     let mut report = Report::new("Autoregressive model", lead, command);
     if let Some(held_out) = held_out {
@@ -54,16 +54,10 @@ fn metrics(report: &mut Report, held_out: &Evaluation) {
 }
 
 fn curves(report: &mut Report, history: &History, held_out: Option<&Evaluation>) {
-    let series = |of: fn(&dozen_nn::EpochRecord) -> &Vec<(String, f64)>| {
-        history
-            .epochs
-            .iter()
-            .filter_map(|e| of(e).first().map(|(_, value)| (e.epoch as f64, *value)))
-            .collect()
-    };
+    let [training, validation] = history.curves();
     let mut plot = LinePlot::new("Negative log-likelihood", "epoch", "nats a row")
-        .line("training", series(|e| &e.train))
-        .line("validation", series(|e| &e.valid));
+        .line("training", training)
+        .line("validation", validation);
     if let Some(held_out) = held_out {
         plot = plot.level("Chow-Liu tree", -held_out.baselines[1]);
     }
@@ -76,7 +70,7 @@ fn curves(report: &mut Report, history: &History, held_out: Option<&Evaluation>)
 }
 
 fn samples(report: &mut Report, model: &Model, data: &Table) -> Result<(), Error> {
-    let seed = model.config().training.seed;
+    let seed = model.config().record.training.seed;
     let drawn = model.sample(ROWS, seed)?;
     let section = report.section("What it draws");
     let columns = &model.config().columns.columns;

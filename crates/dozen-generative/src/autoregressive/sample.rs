@@ -16,8 +16,12 @@ use super::{Evidence, Model};
 impl Model {
     /// Draws rows. Row `i` depends only on `seed` and `i`, not on the number of threads.
     pub fn sample(&self, rows: usize, seed: u64) -> Result<Table, Error> {
-        let drawn = self.draw_rows(rows, seed, &Evidence::none());
-        Ok(self.config().columns.decode(&drawn.cells)?)
+        Ok(self.config().columns.decode(&self.sample_cells(rows, seed))?)
+    }
+
+    /// The same as encoded cells.
+    pub(crate) fn sample_cells(&self, rows: usize, seed: u64) -> Matrix {
+        self.draw_rows(rows, seed, &Evidence::none()).cells
     }
 
     /// Draws rows in which evidence replaces draws; each row's weight is the log-probability of the evidence given what

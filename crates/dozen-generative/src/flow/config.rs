@@ -1,10 +1,10 @@
 //! What a flow is made of.
 
 use dozen_data::{Fingerprint, ImageShape, Schema};
-use dozen_nn::{Error, OptimizerConfig, TrainConfig, dense_weights};
+use dozen_nn::{Error, TrainingRecord, dense_weights};
 use serde::{Deserialize, Serialize};
 
-use super::transform::Bijection;
+use super::transform::{Bijection, LinearSpline};
 
 /// A function of one value with parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +30,17 @@ pub enum BijectionConfig {
     },
 }
 
+impl From<BijectionConfig> for Bijection {
+    fn from(config: BijectionConfig) -> Self {
+        match config {
+            BijectionConfig::Additive => Self::Additive,
+            BijectionConfig::Affine => Self::Affine,
+            BijectionConfig::Spline { bins, bound } => Self::Spline(dozen_kernels::Spline { bins, bound }),
+            BijectionConfig::LinearSpline { bins, bound } => Self::LinearSpline(LinearSpline { bins, bound }),
+        }
+    }
+}
+
 /// Which values of an image a coupling leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "snake_case")]
@@ -48,6 +59,7 @@ pub enum Mask {
 
 /// How training finds the divergence of a velocity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum Trace {
     /// As it is, at a price for each column.
@@ -409,9 +421,9 @@ impl FlowConfig {
 
     /// Checks what the types cannot.
     pub fn validate(&self, columns: usize) -> Result<(), Error> {
-        let refuse = |problem: String| Err(Error::Request(problem));
+        let refuse = |problem: String| Err(Error::Setting(problem));
         if self.transforms.is_empty() {
-            return refuse("a flow needs at least one transform; give --steps 1 or more".into());
+            return refuse("a flow needs at least one transform; give `steps` 1 or more".into());
         }
         let alone = self.transforms.len() == 1;
         if let Some(shape) =
@@ -432,7 +444,7 @@ impl FlowConfig {
                 }
                 TransformConfig::Coupling { bijection, hidden, .. } => {
                     if columns < 2 {
-                        return refuse("coupling needs two columns; take --preset nsf for one".into());
+                        return refuse("coupling needs two columns; take `preset` nsf for one".into());
                     }
                     (bijection, hidden)
                 }
@@ -474,9 +486,9 @@ impl FlowConfig {
         }
         match self.base {
             BaseConfig::StudentT { degrees } if degrees.is_nan() || degrees <= 0.0 => {
-                refuse(format!("--degrees must be above 0, not {degrees}"))
+                refuse(format!("`degrees` must be above 0, not {degrees}"))
             }
-            BaseConfig::Mixture { parts: 0 } => refuse("--parts must be at least 1".into()),
+            BaseConfig::Mixture { parts: 0 } => refuse("`parts` must be at least 1".into()),
             BaseConfig::Uniform if self.transforms.last() != Some(&TransformConfig::Sigmoid) => {
                 refuse("a uniform base needs a sigmoid as the last transform".into())
             }
@@ -487,7 +499,7 @@ impl FlowConfig {
 
 /// Everything in a model's `config.json` beside the format and the family.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Config {
+pub struct Saved {
     /// The flow.
     pub model: FlowConfig,
     /// The columns whose density it is.
@@ -503,13 +515,8 @@ pub struct Config {
     #[serde(default)]
     pub image: Option<ImageShape>,
     /// How it was trained.
-    pub training: TrainConfig,
-    /// The rule of its steps.
-    pub optimizer: OptimizerConfig,
-    /// Bound on the norm of the gradient.
-    pub clip_norm: Option<f64>,
-    /// Decay of the moving average of weights.
-    pub ema: Option<f64>,
+    #[serde(flatten)]
+    pub record: TrainingRecord,
     /// The files that it was trained on.
     pub data: Vec<Fingerprint>,
 }

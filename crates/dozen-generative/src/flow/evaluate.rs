@@ -2,7 +2,6 @@
 
 use dozen_data::{Matrix, Table};
 use dozen_nn::Error;
-use serde::{Deserialize, Serialize};
 
 use super::Model;
 
@@ -54,24 +53,4 @@ pub fn score(model: &Model, table: &Table) -> Result<Scores, Error> {
     let (cells, condition) = model.cells(table)?;
     let (z, log_prob) = model.encode_with_log_prob(&cells, &condition);
     Ok(Scores { log_prob, z })
-}
-
-/// Held-out log-probabilities, sorted: what a row's is compared with.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Calibration {
-    sorted: Vec<f64>,
-}
-
-impl Calibration {
-    /// Of held-out rows.
-    pub fn new(mut values: Vec<f64>) -> Self {
-        values.sort_by(f64::total_cmp);
-        Self { sorted: values }
-    }
-
-    /// The share of held-out rows that are as improbable, the row itself among them: a p-value against the row being one of them.
-    pub fn p_value(&self, log_prob: f64) -> f64 {
-        let below = self.sorted.partition_point(|value| *value <= log_prob);
-        (below as f64 + 1.0) / (self.sorted.len() as f64 + 1.0)
-    }
 }

@@ -6,17 +6,17 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use dozen_data::Matrix;
 use dozen_nn::{
-    Error, History, Learner, ModelFolder, Optimizer, Progress, RunFolder, StepContext, Terms, Trained, train,
+    Error, History, Learner, Observer, Progress, RunFolder, RunObserver, StepContext, Terms, Trained, train,
 };
 
 use super::model::fresh;
-use super::{Config, FAMILY, Flow, Model, Solver};
+use super::{Calibration, Flow, Model, Saved, Solver};
 use crate::tensors::to_tensor;
 
 /// Everything that training a flow needs: encoded rows, and their conditions' cells beside them.
 pub struct TrainRequest<'a> {
     /// The configuration.
-    pub config: Config,
+    pub config: Saved,
     /// Training rows.
     pub train: &'a Matrix,
     /// Their conditions; of no columns where there is none.
@@ -33,18 +33,40 @@ pub struct TrainRequest<'a> {
 /// Steps of the solver that makes couples.
 const COUPLING_STEPS: usize = 24;
 
+/// Held-out rows that odd ones are compared with, at most.
+const CALIBRATED: usize = 10_000;
+
 /// Rows that actnorms begin at.
 const FIRST_ROWS: usize = 2000;
 
-/// Trains a flow on one device, or with each batch shared out to several, and leaves its configuration and weights in the
-/// run's folder.
+/// Trains a flow and leaves its configuration and weights in the run's folder.
+///
+/// # Errors
+/// As [`fit`], and when the disk fails.
 pub fn train_model(
     request: TrainRequest,
     run: &RunFolder,
     devices: &[Device],
     progress: Progress,
 ) -> Result<(Model, History), Error> {
+    let mut observer = RunObserver::new(run, progress, request.config.record.training.tensorboard)?;
+    let (model, history) = fit(request, devices, &mut observer)?;
+    drop(observer);
+    model.write(run)?;
+    Ok((model, history))
+}
+
+/// Trains a flow on one device, or with each batch shared out to several; with `&mut ()` as the observer in memory.
+///
+/// # Errors
+/// When the configuration makes no sense, the loss is no longer finite, or the observer ends it.
+pub fn fit(
+    request: TrainRequest,
+    devices: &[Device],
+    observer: &mut dyn Observer,
+) -> Result<(Model, History), Error> {
     let TrainRequest { config, train: rows, train_condition, valid, valid_condition, reflow } = request;
+    config.record.validate()?;
     config.model.validate(rows.columns())?;
     if devices.len() > 1 && (config.draws_in_training() || reflow.is_some()) {
         return Err(Error::Request(
@@ -52,10 +74,11 @@ pub fn train_model(
         ));
     }
     let device = &devices[0];
+    let own = (valid, valid_condition);
     let couples = |teacher: &Model| {
         // Where the flow leads, however coarse the steps that it is used with.
         let teacher = teacher.with_solver(Solver::Rk4 { steps: COUPLING_STEPS });
-        let seed = config.training.seed;
+        let seed = config.record.training.seed;
         [(rows, train_condition, seed + 1), (valid, valid_condition, seed + 2)]
             .map(|(rows, condition, seed)| teacher.couples(rows.rows(), condition, seed))
     };
@@ -75,7 +98,7 @@ pub fn train_model(
         flow.fitted(x, context.as_ref())
     };
     let mut learner = FlowLearner {
-        flow: Trained::new(flow, Optimizer::new(config.optimizer, config.clip_norm), config.ema),
+        flow: config.record.begin(flow),
         train: (rows, train_condition),
         valid: (valid, valid_condition),
         base: couples.as_ref().map(|[(train, _), (valid, _)]| [train, valid]),
@@ -83,11 +106,19 @@ pub fn train_model(
         config: config.clone(),
         devices: devices.to_vec(),
     };
-    let history = train(&mut learner, rows.rows(), &config.training, run, progress)?;
-    ModelFolder::write_config(run, FAMILY, &config)?;
-    learner.flow.save(run.path(), "model", false)?;
+    let history = train(&mut learner, rows.rows(), &config.record.training, observer)?;
     let model = Model::new(config, learner.flow.evaluated(), device);
-    Ok((model, history))
+    Ok((calibrated(model, own), history))
+}
+
+/// The model with what rows are compared with: the held-out ones, where there are any.
+fn calibrated(model: Model, (valid, condition): (&Matrix, &Matrix)) -> Model {
+    let some: Vec<usize> = (0..valid.rows().min(CALIBRATED)).collect();
+    if some.is_empty() {
+        return model;
+    }
+    let calibration = Calibration::new(model.log_prob(&valid.select(&some), &condition.select(&some)));
+    model.with_calibration(calibration)
 }
 
 struct FlowLearner<'a> {
@@ -98,7 +129,7 @@ struct FlowLearner<'a> {
     /// What they are matched with, where that is not chance.
     base: Option<[&'a Matrix; 2]>,
     log_scale: f64,
-    config: Config,
+    config: Saved,
     devices: Vec<Device>,
 }
 
@@ -111,7 +142,7 @@ impl FlowLearner<'_> {
 
 /// Some of the rows and their conditions' inputs; whole numbers with noise by a seed.
 fn batch(
-    config: &Config,
+    config: &Saved,
     (cells, condition): (&Matrix, &Matrix),
     rows: &[usize],
     seed: u64,
@@ -162,6 +193,14 @@ impl Learner for FlowLearner<'_> {
 
     fn load(&mut self, folder: &Path, with_optimizer: bool) -> Result<(), Error> {
         self.flow.load(folder, "model", with_optimizer)
+    }
+
+    fn remember(&mut self) {
+        self.flow.remember();
+    }
+
+    fn recall(&mut self) {
+        self.flow.recall();
     }
 
     fn device(&self) -> Device {

@@ -14,25 +14,35 @@
 //! [`Flow`] composes them over a [`Base`]; [`Model`] is a trained flow with its columns.
 
 mod base;
+mod calibration;
 mod config;
 mod density;
 mod dequantize;
 mod evaluate;
+#[cfg(feature = "train")]
+mod fit;
+#[cfg(feature = "train")]
 mod learner;
 mod model;
+#[cfg(feature = "train")]
 mod report;
 pub mod transform;
 
 pub use base::Base;
+pub(crate) use calibration::CALIBRATION;
+pub use calibration::Calibration;
 pub use config::{
-    BaseConfig, BijectionConfig, Config, FlowConfig, ImagePreset, Mask, Preset, Solver, Trace,
-    TransformConfig,
+    BaseConfig, BijectionConfig, FlowConfig, ImagePreset, Mask, Preset, Saved, Solver, Trace, TransformConfig,
 };
 pub use density::Flow;
 pub use dequantize::Dequantizer;
-pub use evaluate::{Calibration, Evaluation, Scores, evaluate, score};
-pub use learner::{TrainRequest, train_model};
+pub use evaluate::{Evaluation, Scores, evaluate, score};
+#[cfg(feature = "train")]
+pub use fit::Config;
+#[cfg(feature = "train")]
+pub use learner::{TrainRequest, fit, train_model};
 pub use model::Model;
+#[cfg(feature = "train")]
 pub use report::training_report;
 
 /// The name of this family in a model folder.

@@ -4,14 +4,15 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use dozen_data::{Kind, Matrix, Schema, Table};
-use dozen_nn::{Error, ModelFolder, dense_weights, load_weights};
+use dozen_data::{Column, Kind, Matrix, Schema, Table, Values};
+use dozen_nn::{Error, ModelFolder, RunFolder, dense_weights, load_weights, save_weights};
+use dozen_run::read_json;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rayon::prelude::*;
 
 use super::transform::Transform;
-use super::{Config, Dequantizer, FAMILY, Flow, Solver, Trace, TransformConfig};
+use super::{CALIBRATION, Calibration, Dequantizer, FAMILY, Flow, Saved, Solver, Trace, TransformConfig};
 use crate::autoregressive::layout::Layout;
 use crate::tensors::{to_host, to_tensor};
 
@@ -21,9 +22,11 @@ const ROWS: usize = 512;
 /// A flow to use.
 #[derive(Debug)]
 pub struct Model {
-    config: Config,
+    config: Saved,
     pub(crate) flow: Flow,
     device: Device,
+    /// What a row's log-probability is compared with, where the folder has it.
+    calibration: Option<Calibration>,
 }
 
 /// The inputs that a condition's cells make: numbers and bits as they are, categories as one of many.
@@ -32,7 +35,7 @@ fn context_layout(condition: &Schema) -> Layout {
     Layout::new(condition, &order, 0)
 }
 
-impl Config {
+impl Saved {
     /// Whether the loss draws random numbers on the device.
     pub(crate) fn draws_in_training(&self) -> bool {
         let draws = |transform: &TransformConfig| {
@@ -96,7 +99,7 @@ impl Model {
     /// Opens a model folder.
     pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
         let folder = ModelFolder::open(folder)?;
-        let config: Config = folder.config_of(FAMILY)?;
+        let config: Saved = folder.config_of(FAMILY)?;
         if config.columns.columns.is_empty() {
             folder.checked(Err(Error::Request("there are no columns".to_owned())))?;
         }
@@ -104,15 +107,33 @@ impl Model {
         folder.holds(config.least_parameters())?;
         let flow = fresh(&config, device);
         let flow = load_weights(flow, &folder.weights())?;
-        Ok(Self::new(config, flow, device))
+        let calibration = folder.path().join(CALIBRATION);
+        let calibration = calibration.exists().then(|| read_json(&calibration)).transpose()?;
+        Ok(Self { calibration, ..Self::new(config, flow, device) })
     }
 
-    pub(crate) fn new(config: Config, flow: Flow, device: &Device) -> Self {
-        Self { config, flow: flow.valid(), device: device.clone().inner() }
+    pub(crate) fn new(config: Saved, flow: Flow, device: &Device) -> Self {
+        Self { config, flow: flow.valid(), device: device.clone().inner(), calibration: None }
+    }
+
+    pub(super) fn with_calibration(self, calibration: Calibration) -> Self {
+        Self { calibration: Some(calibration), ..self }
+    }
+
+    /// Writes all of the model into a run's folder.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn write(&self, run: &RunFolder) -> Result<(), Error> {
+        ModelFolder::write_config(run, FAMILY, &self.config)?;
+        if let Some(calibration) = &self.calibration {
+            run.write_json(CALIBRATION, calibration)?;
+        }
+        save_weights(&self.flow, &run.path().join("model.safetensors"))
     }
 
     /// The configuration.
-    pub fn config(&self) -> &Config {
+    pub fn config(&self) -> &Saved {
         &self.config
     }
 
@@ -160,13 +181,18 @@ impl Model {
         (Matrix::new(rows.flat_map(|row| &row[..width]).copied().collect(), width), log_prob)
     }
 
-    /// The rows of base values.
-    pub fn decode(&self, z: &Matrix, condition: &Matrix) -> Result<Table, Error> {
-        self.table(self.decoded(z, condition))
+    /// Log-probabilities of rows as columns, with the p-value of each where the model is calibrated.
+    pub fn log_prob_columns(&self, log_prob: Vec<f64>) -> Vec<Column> {
+        let p_values =
+            |calibration: &Calibration| log_prob.iter().map(|value| calibration.p_value(*value)).collect();
+        let p_values = self.calibration.as_ref().map(p_values);
+        let mut columns = vec![Column::new("log_prob_nats", Values::Number(log_prob))];
+        columns.extend(p_values.map(|values| Column::new("p_value", Values::Number(values))));
+        columns
     }
 
-    /// The cells of base values.
-    fn decoded(&self, z: &Matrix, condition: &Matrix) -> Matrix {
+    /// The encoded rows of base values.
+    pub fn decode(&self, z: &Matrix, condition: &Matrix) -> Matrix {
         let values = side_by_side(z.rows(), |_, own| {
             let context = self.context(&condition.select(own));
             let z = to_tensor(&z.select(own), &self.device);
@@ -179,7 +205,7 @@ impl Model {
     pub(crate) fn couples(&self, rows: usize, condition: &Matrix, seed: u64) -> (Matrix, Matrix) {
         let width = self.config.columns.columns.len();
         let z = Matrix::new(to_host(self.flow.base.sample(rows, seed, &self.device)), width);
-        let cells = self.decoded(&z, condition);
+        let cells = self.decode(&z, condition);
         (z, cells)
     }
 
@@ -191,18 +217,18 @@ impl Model {
                 field.solver = solver;
             }
         }
-        Self { config: self.config.clone(), flow, device: self.device.clone() }
+        Self { config: self.config.clone(), flow, device: self.device.clone(), calibration: None }
     }
 
     /// Draws rows; with a condition, one for each of its rows.
     pub fn sample(&self, rows: usize, condition: &Matrix, seed: u64) -> Result<Table, Error> {
-        self.table(self.couples(rows, condition, seed).1)
+        self.table_of(&self.couples(rows, condition, seed).1)
     }
 
     /// Cells as a table: whole numbers lose what was added to them.
-    fn table(&self, cells: Matrix) -> Result<Table, Error> {
+    pub(crate) fn table_of(&self, cells: &Matrix) -> Result<Table, Error> {
         let width = cells.columns();
-        let mut values = cells.into_values();
+        let mut values = cells.values().to_vec();
         for row in values.chunks_exact_mut(width) {
             for ((value, whole), column) in
                 row.iter_mut().zip(&self.config.whole).zip(&self.config.columns.columns)
@@ -235,7 +261,7 @@ impl Model {
     ) -> Vec<f32> {
         side_by_side(cells.rows(), |piece, own| {
             let context = self.context(&condition.select(own));
-            let seed = self.config.training.seed;
+            let seed = self.config.record.training.seed;
             let cells = self.config.with_noise(&cells.select(own), piece * ROWS, seed);
             let x = to_tensor(&cells, &self.device);
             let (x, noise_log) = self.flow.with_noise(x, context.as_ref(), seed ^ (piece as u64) << 32);
@@ -258,10 +284,10 @@ fn side_by_side(rows: usize, piece: impl Fn(usize, &[usize]) -> Vec<f32> + Sync)
 }
 
 /// The configuration's flow with starting weights.
-pub(crate) fn fresh(config: &Config, device: &Device) -> Flow {
+pub(crate) fn fresh(config: &Saved, device: &Device) -> Flow {
     let columns = config.columns.columns.len();
     let context = config.context_width();
-    let flow = Flow::new(&config.model, columns, context, config.training.seed, device);
+    let flow = Flow::new(&config.model, columns, context, config.record.training.seed, device);
     let Some(hidden) = &config.variational else { return flow };
     let unit = |kind: &Kind| if let Kind::Real { deviation, .. } = kind { 1.0 / deviation } else { 1.0 };
     let kinds = config.columns.columns.iter().map(|column| unit(&column.kind)).enumerate();

@@ -30,7 +30,7 @@ pub fn training_report(
         model.parameters(),
         history.epochs.len(),
         history.seconds,
-        config.training.seed
+        config.record.training.seed
     );
     let mut report = Report::new("Normalizing flow", lead, command);
     let table = ReportTable::new(["on held-out rows", ""])
@@ -55,15 +55,11 @@ pub fn training_report(
 }
 
 fn curves(report: &mut Report, history: &History) {
-    let series = |of: fn(&dozen_nn::EpochRecord) -> &Vec<(String, f64)>| {
-        let first =
-            |epoch: &dozen_nn::EpochRecord| of(epoch).first().map(|(_, value)| (epoch.epoch as f64, *value));
-        history.epochs.iter().filter_map(first).collect()
-    };
+    let [training, validation] = history.curves();
     let name = history.epochs.first().and_then(|epoch| epoch.train.first()).map_or("", |(name, _)| name);
     let plot = LinePlot::new("Loss", "epoch", name.replace('_', " "))
-        .line("training", series(|epoch| &epoch.train))
-        .line("validation", series(|epoch| &epoch.valid));
+        .line("training", training)
+        .line("validation", validation);
     let caption = format!("Lower is better. The model has the weights of epoch {}.", history.best_epoch);
     report.section("How it learnt").plot(plot.svg(), &caption);
 }
@@ -80,10 +76,10 @@ fn images(report: &mut Report, model: &Model, shape: ImageShape, data: &Table) -
     let rows: Vec<usize> = (0..data.rows().min(PICTURES)).collect();
     let held_out = data.select(&rows);
     let (cells, condition) = model.cells(&held_out)?;
-    let drawn = model.sample(rows.len(), &condition, model.config().training.seed)?;
+    let drawn = model.sample(rows.len(), &condition, model.config().record.training.seed)?;
     let z = model.encode(&cells, &condition);
     let halved = Matrix::new(z.values().iter().map(|z| 0.7 * z).collect(), z.columns());
-    let typical = model.decode(&halved, &condition)?;
+    let typical = model.table_of(&model.decode(&halved, &condition))?;
     let grid = |table: &Table, caption: &str| -> Result<_, Error> {
         let cells = model.config().columns.encode(table)?;
         let pictures = (0..cells.rows()).map(|row| cells.row(row).to_vec()).collect();
@@ -138,7 +134,7 @@ fn pairs(report: &mut Report, model: &Model, cells: &Matrix, condition: &Matrix)
     if width < 2 {
         return Ok(());
     }
-    let drawn = model.sample(cells.rows(), condition, model.config().training.seed)?;
+    let drawn = model.sample(cells.rows(), condition, model.config().record.training.seed)?;
     let drawn = columns.encode(&drawn)?;
     let mut plots = Vec::new();
     for a in 0..width {

@@ -7,9 +7,19 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-use super::Numbers;
 use super::mixture::Mixture;
 use crate::tensors::row_seed;
+
+/// How numbers of a table reach the networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[serde(rename_all = "snake_case")]
+pub enum Numbers {
+    /// Standardised.
+    Standard,
+    /// As one of the modes of their column and the place around it (Xu et al. 2019, section 4.2).
+    Modes,
+}
 
 /// The blocks of values that a row is made of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

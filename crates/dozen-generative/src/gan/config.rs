@@ -1,7 +1,7 @@
 //! What a generative adversarial network is made of.
 
 use dozen_data::{Fingerprint, ImageShape, Schema};
-use dozen_nn::{Error, OptimizerConfig, TrainConfig, dense_weights};
+use dozen_nn::{Error, OptimizerConfig, TrainingRecord, dense_weights};
 use serde::{Deserialize, Serialize};
 
 use super::Columns;
@@ -34,6 +34,7 @@ pub enum NetworkConfig {
 
 /// How a generator doubles the sides of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum Upsampling {
     /// Each pixel becomes four, and then a 3x3 convolution.
@@ -44,6 +45,7 @@ pub enum Upsampling {
 
 /// What both sides make small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum Loss {
     /// The generator makes `ln(1 - D)` small (Goodfellow et al. 2014, eq. 1).
@@ -100,16 +102,6 @@ impl Lipschitz {
     }
 }
 
-/// How numbers of a table reach the networks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Numbers {
-    /// Standardised.
-    Standard,
-    /// As one of the modes of their column and the place around it (Xu et al. 2019, section 4.2).
-    Modes,
-}
-
 /// The hyper-parameters of a generative adversarial network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -145,7 +137,7 @@ pub struct GanConfig {
 
 /// Everything in a model's `config.json` beside the format and the family.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Config {
+pub struct Saved {
     /// The networks and how they play.
     pub model: GanConfig,
     /// The columns that are modelled.
@@ -157,13 +149,8 @@ pub struct Config {
     /// The shape, where the columns are the pixels of an image.
     pub image: Option<ImageShape>,
     /// How it was trained.
-    pub training: TrainConfig,
-    /// The rule of its steps.
-    pub optimizer: OptimizerConfig,
-    /// Bound on the norm of each gradient.
-    pub clip_norm: Option<f64>,
-    /// Decay of the moving average of the generator's weights.
-    pub ema: Option<f64>,
+    #[serde(flatten)]
+    pub record: TrainingRecord,
     /// The files that it was trained on.
     pub data: Vec<Fingerprint>,
 }
@@ -215,7 +202,7 @@ impl GanConfig {
 
     /// Checks what the types cannot.
     pub fn validate(&self) -> Result<(), Error> {
-        let refuse = |problem: String| Err(Error::Request(problem));
+        let refuse = |problem: String| Err(Error::Setting(problem));
         let units = match &self.network {
             NetworkConfig::Mlp { generator, critic }
             | NetworkConfig::Convolutional { generator, critic, .. } => [&generator[..], critic].concat(),
@@ -225,7 +212,7 @@ impl GanConfig {
         }
         if let NetworkConfig::Convolutional { shape, generator, critic, .. } = &self.network {
             if generator.is_empty() || critic.is_empty() {
-                return refuse("convolutional networks need --channels and --critic-channels".into());
+                return refuse("convolutional networks need `channels` and `critic_channels`".into());
             }
             if generator.len().max(critic.len()) > MOST_SCALES {
                 return refuse(format!(
@@ -236,18 +223,18 @@ impl GanConfig {
             let step = 1 << (generator.len() - 1);
             if !shape.height.is_multiple_of(step) || !shape.width.is_multiple_of(step) {
                 return refuse(format!(
-                    "sides of {shape} are no multiples of {step}, which {} scales need; give fewer --channels",
+                    "sides of {shape} are no multiples of {step}, which {} scales need; give fewer `channels`",
                     generator.len()
                 ));
             }
         }
         if self.lipschitz.is_penalty() && (self.critic_batch_norm || self.minibatch_features > 0) {
             return refuse(
-                "a penalty on the critic's gradient is about each row alone: leave --critic-batch-norm and --minibatch-features out".into(),
+                "a penalty on the critic's gradient is about each row alone: leave `critic_batch_norm` and `minibatch_features` out".into(),
             );
         }
         if self.lipschitz.is_penalty() && self.dropout > 0.0 {
-            return refuse("dropout changes the critic between its value and its gradient; leave --dropout out with a penalty".into());
+            return refuse("dropout changes the critic between its value and its gradient; leave `dropout` out with a penalty".into());
         }
         let positive = match self.lipschitz {
             Lipschitz::Clip { bound } => bound,
@@ -256,27 +243,27 @@ impl GanConfig {
             Lipschitz::None => 1.0,
         };
         if !(positive > 0.0 && positive.is_finite()) {
-            return refuse(format!("--clip, --penalty and --slope must be above 0, not {positive}"));
+            return refuse(format!("`clip`, `penalty` and `slope` must be above 0, not {positive}"));
         }
         if !(0.0..0.5).contains(&self.label_smoothing) {
-            return refuse(format!("--label-smoothing must lie in [0, 0.5), not {}", self.label_smoothing));
+            return refuse(format!("`label_smoothing` must lie in [0, 0.5), not {}", self.label_smoothing));
         }
         if self.label_smoothing > 0.0 && !matches!(self.loss, Loss::Minimax | Loss::NonSaturating) {
             return refuse(
-                "--label-smoothing is for the losses with labels: minimax and non-saturating".into(),
+                "`label_smoothing` is for the losses with labels: minimax and non-saturating".into(),
             );
         }
         if !(0.0..1.0).contains(&self.dropout) {
-            return refuse(format!("--dropout must lie in [0, 1), not {}", self.dropout));
+            return refuse(format!("`dropout` must lie in [0, 1), not {}", self.dropout));
         }
         if !(self.generator_rate > 0.0 && self.generator_rate.is_finite()) {
-            return refuse("--generator-rate must be a positive number".into());
+            return refuse("`generator_rate` must be a positive number".into());
         }
         Ok(())
     }
 }
 
-impl Config {
+impl Saved {
     /// Checks what the types cannot.
     pub(super) fn validate(&self) -> Result<(), Error> {
         self.model.validate()?;
@@ -287,15 +274,15 @@ impl Config {
             && !model.critic_batch_norm
             && model.minibatch_features == 0
             && model.dropout + model.label_smoothing == 0.0
-            && matches!(self.optimizer, OptimizerConfig::Adam { weight_decay: 0.0, .. })
-            && self.clip_norm.is_none()
+            && matches!(self.record.optimizer, OptimizerConfig::Adam { weight_decay: 0.0, .. })
+            && self.record.clip_norm.is_none()
             && self.condition.columns.is_empty();
         if model.unrolled == 0 || plain {
             return Ok(());
         }
-        Err(Error::Request(
-            "--unrolled writes out Adam's steps of a critic of plain layers in the minimax game: it goes with --loss minimax and --network mlp, without a \
-             condition, --optimizer, --lipschitz, --clip-norm, --critic-batch-norm, --minibatch-features, --dropout and --label-smoothing"
+        Err(Error::Setting(
+            "`unrolled` writes out Adam's steps of a critic of plain layers in the minimax game: it goes with `loss` minimax and `network` mlp, without a \
+             condition, `optimizer`, `lipschitz`, `clip_norm`, `critic_batch_norm`, `minibatch_features`, `dropout` and `label_smoothing`"
                 .into(),
         ))
     }

@@ -6,13 +6,13 @@ use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use dozen_data::{Matrix, split_rows};
 use dozen_nn::{
-    Decay, Error, History, Learner, ModelFolder, Optimizer, Progress, RunFolder, StepContext, Terms, Trained,
+    Decay, Error, History, Learner, Observer, Progress, RunFolder, RunObserver, StepContext, Terms, Trained,
     read_tensors, train, write_tensors,
 };
 
 use super::lipschitz::r1;
 use super::{
-    Config, Critic, FAMILY, Generator, Lipschitz, Loss, Model, clip_weights, gradient_penalty, unrolled_value,
+    Critic, Generator, Lipschitz, Loss, Model, Saved, clip_weights, gradient_penalty, unrolled_value,
 };
 use crate::metrics::wasserstein;
 use crate::tensors::{to_host, to_tensor};
@@ -20,7 +20,7 @@ use crate::tensors::{to_host, to_tensor};
 /// Everything that training needs: encoded rows, and their conditions' cells beside them.
 pub struct TrainRequest<'a> {
     /// The configuration.
-    pub config: Config,
+    pub config: Saved,
     /// Training rows.
     pub train: &'a Matrix,
     /// Their conditions; of no columns where there is none.
@@ -37,24 +37,43 @@ const COMPARED: usize = 500;
 /// Images drawn from the same noise after each epoch.
 const FRAME: usize = 64;
 
-/// Trains both networks and leaves their configuration and weights in the run's folder. Gives the images drawn from one noise after each epoch, too,
-/// `FRAME` of them a time.
+/// Trains both networks and leaves their configuration and weights in the run's folder. Gives the images drawn from one
+/// noise after each epoch, too, `FRAME` of them a time.
+///
+/// # Errors
+/// As [`fit`], and when the disk fails.
 pub fn train_model(
     request: TrainRequest,
     run: &RunFolder,
     device: &Device,
     progress: Progress,
 ) -> Result<(Model, History, Vec<Matrix>), Error> {
+    let mut observer = RunObserver::new(run, progress, request.config.record.training.tensorboard)?;
+    let (model, history, frames) = fit(request, device, &mut observer)?;
+    drop(observer);
+    model.write(run)?;
+    Ok((model, history, frames))
+}
+
+/// Trains both networks; with `&mut ()` as the observer in memory.
+///
+/// # Errors
+/// When the configuration makes no sense, a loss is no longer finite, or the observer ends it.
+pub fn fit(
+    request: TrainRequest,
+    device: &Device,
+    observer: &mut dyn Observer,
+) -> Result<(Model, History, Vec<Matrix>), Error> {
     let TrainRequest { config, train: cells, train_condition, valid, valid_condition } = request;
+    config.record.validate()?;
     config.validate()?;
-    let rows = config.layout.encode(cells, config.training.seed);
+    let rows = config.layout.encode(cells, config.record.training.seed);
     let first: Vec<usize> = (0..valid.rows().min(COMPARED)).collect();
-    let held_out = config.layout.encode(&valid.select(&first), config.training.seed);
+    let held_out = config.layout.encode(&valid.select(&first), config.record.training.seed);
     let (generator, critic) = config.fresh(&device.clone().autodiff());
-    let optimizer = || Optimizer::new(config.optimizer, config.clip_norm);
     let mut learner = GanLearner {
-        generator: Trained::new(generator, optimizer(), config.ema),
-        critic: Trained::new(critic, optimizer(), None),
+        generator: config.record.begin(generator),
+        critic: Trained::new(critic, config.record.optimizer(), None),
         rows: &rows,
         condition: train_condition,
         valid: (held_out, valid_condition.select(&first)),
@@ -62,9 +81,7 @@ pub fn train_model(
         config: config.clone(),
         device: device.clone(),
     };
-    let history = train(&mut learner, rows.rows(), &config.training, run, progress)?;
-    ModelFolder::write_config(run, FAMILY, &config)?;
-    learner.save(run.path(), false)?;
+    let history = train(&mut learner, rows.rows(), &config.record.training, observer)?;
     let GanLearner { generator, critic, frames, .. } = learner;
     let model = Model::new(config, generator.evaluated(), critic.evaluated(), device);
     Ok((model, history, frames))
@@ -80,7 +97,7 @@ struct GanLearner<'a> {
     valid: (Matrix, Matrix),
     /// Drawn from one noise after each epoch.
     frames: Vec<Matrix>,
-    config: Config,
+    config: Saved,
     device: Device,
 }
 
@@ -171,7 +188,7 @@ impl GanLearner<'_> {
     /// Rows drawn by the evaluated generator, as the networks see them.
     fn drawn(&self, rows: usize, condition: &Matrix) -> Matrix {
         let context = self.config.context(condition, &self.device);
-        self.device.seed(self.config.training.seed);
+        self.device.seed(self.config.record.training.seed);
         let noise = self.noise(rows, &self.device);
         let made = self.generator.evaluated().forward(noise, context.as_ref(), false);
         Matrix::new(to_host(made), self.config.layout.width())
@@ -282,7 +299,7 @@ impl Learner for GanLearner<'_> {
     /// The last weights stand where the distance cannot tell looks apart: between pixels of images it says little, and of networks whose
     /// rates fell to zero it lies within chance of the least, while the last steps made them most exact.
     fn keeps_best(&self) -> bool {
-        self.config.image.is_none() && self.config.training.schedule.decay == Decay::Constant
+        self.config.image.is_none() && self.config.record.training.schedule.decay == Decay::Constant
     }
 
     fn save(&self, folder: &Path, with_optimizer: bool) -> Result<(), Error> {
@@ -311,6 +328,16 @@ impl Learner for GanLearner<'_> {
             self.frames = (0..tensors.len()).filter_map(frame).collect();
         }
         Ok(())
+    }
+
+    fn remember(&mut self) {
+        self.generator.remember();
+        self.critic.remember();
+    }
+
+    fn recall(&mut self) {
+        self.generator.recall();
+        self.critic.recall();
     }
 
     fn device(&self) -> Device {

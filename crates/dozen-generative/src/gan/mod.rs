@@ -16,25 +16,33 @@ mod columns;
 mod config;
 mod critic;
 mod evaluate;
+#[cfg(feature = "train")]
+mod fit;
 mod generator;
 mod layer;
+#[cfg(feature = "train")]
 mod learner;
 mod lipschitz;
 mod loss;
 mod mixture;
 mod model;
+#[cfg(feature = "train")]
 mod report;
 mod spectral;
 mod unrolled;
 
-pub use columns::Columns;
-pub use config::{Config, GanConfig, Lipschitz, Loss, NetworkConfig, Numbers, Upsampling};
+pub use columns::{Columns, Numbers};
+pub use config::{GanConfig, Lipschitz, Loss, NetworkConfig, Saved, Upsampling};
 pub use critic::Critic;
 pub use evaluate::{Beside, Evaluation, Features, Modes, evaluate};
+#[cfg(feature = "train")]
+pub use fit::Config;
 pub use generator::Generator;
-pub use learner::{TrainRequest, train_model};
+#[cfg(feature = "train")]
+pub use learner::{TrainRequest, fit, train_model};
 pub use lipschitz::{clip_weights, gradient_norms, gradient_penalty};
 pub use model::Model;
+#[cfg(feature = "train")]
 pub use report::{animation, training_report};
 pub use unrolled::unrolled_value;
 

@@ -5,11 +5,14 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
 use dozen_data::{Matrix, Table};
-use dozen_nn::{Error, ModelFolder, load_weights};
+use dozen_nn::{Error, ModelFolder, RunFolder, load_weights, save_weights};
 
-use super::{Config, Critic, FAMILY, Generator};
+use super::{Critic, FAMILY, Generator, Saved};
 use crate::autoregressive::layout::Layout;
 use crate::tensors::{to_host, to_tensor};
+
+/// The file of the critic's weights.
+const CRITIC: &str = "critic.safetensors";
 
 /// Rows at a time in use.
 const ROWS: usize = 1000;
@@ -17,13 +20,13 @@ const ROWS: usize = 1000;
 /// Both networks, to use.
 #[derive(Debug)]
 pub struct Model {
-    config: Config,
+    config: Saved,
     generator: Generator,
     critic: Critic,
     device: Device,
 }
 
-impl Config {
+impl Saved {
     /// The inputs of a condition's cells, where there is a condition: numbers and bits as they are, categories as one of many.
     pub(super) fn context(&self, condition: &Matrix, device: &Device) -> Option<Tensor<2>> {
         let layout = self.condition_layout();
@@ -42,7 +45,7 @@ impl Config {
 
     /// Both networks with starting weights.
     pub(super) fn fresh(&self, device: &Device) -> (Generator, Critic) {
-        device.seed(self.training.seed);
+        device.seed(self.record.training.seed);
         let (width, condition) = (self.layout.width(), self.condition_width());
         let generator = Generator::new(&self.model, &self.layout, condition, device);
         (generator, Critic::new(&self.model, width, condition, device))
@@ -53,7 +56,7 @@ impl Model {
     /// Opens a model folder.
     pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
         let folder = ModelFolder::open(folder)?;
-        let config: Config = folder.config_of(FAMILY)?;
+        let config: Saved = folder.config_of(FAMILY)?;
         folder.checked(config.model.validate())?;
         if !config.layout.fits(&config.columns) {
             let problem = "the layout of its rows is not that of its columns";
@@ -62,17 +65,27 @@ impl Model {
         folder.holds(config.model.least_parameters(config.layout.width()))?;
         let (generator, critic) = config.fresh(device);
         let generator = load_weights(generator, &folder.weights())?;
-        let critic = load_weights(critic, &folder.path().join("critic.safetensors"))?;
+        let critic = load_weights(critic, &folder.path().join(CRITIC))?;
         Ok(Self::new(config, generator, critic, device))
     }
 
-    pub(super) fn new(config: Config, generator: Generator, critic: Critic, device: &Device) -> Self {
+    pub(super) fn new(config: Saved, generator: Generator, critic: Critic, device: &Device) -> Self {
         let device = device.clone().inner();
         Self { config, generator: generator.valid(), critic: critic.valid(), device }
     }
 
+    /// Writes all of the model into a run's folder.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn write(&self, run: &RunFolder) -> Result<(), Error> {
+        ModelFolder::write_config(run, FAMILY, &self.config)?;
+        save_weights(&self.generator, &run.path().join("model.safetensors"))?;
+        save_weights(&self.critic, &run.path().join(CRITIC))
+    }
+
     /// The configuration.
-    pub fn config(&self) -> &Config {
+    pub fn config(&self) -> &Saved {
         &self.config
     }
 
@@ -93,7 +106,7 @@ impl Model {
 
     /// Rows as the networks see them: what distances are measured between.
     pub fn rows(&self, cells: &Matrix) -> Matrix {
-        self.config.layout.encode(cells, self.config.training.seed)
+        self.config.layout.encode(cells, self.config.record.training.seed)
     }
 
     /// Draws rows as the networks see them; with a condition, one for each of its rows.

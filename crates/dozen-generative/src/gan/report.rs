@@ -33,7 +33,7 @@ pub fn training_report(
          (seed {}). Every number below can be computed again with the command.",
         config.columns.columns.len(),
         history.seconds,
-        config.training.seed
+        config.record.training.seed
     );
     let mut report = Report::new("Generative adversarial network", lead, command);
     results(&mut report, held_out);
@@ -46,7 +46,7 @@ pub fn training_report(
     if let Some(shape) = config.image {
         images(&mut report, model, shape, &cells, &condition, frames);
     } else {
-        let drawn = model.sample(cells.rows(), &condition, config.training.seed);
+        let drawn = model.sample(cells.rows(), &condition, config.record.training.seed);
         pairs(report.section("Data and samples"), &config.columns.columns, &cells, &drawn);
     }
     Ok(report)
@@ -158,7 +158,7 @@ fn images(
 ) {
     let first: Vec<usize> = (0..cells.rows().min(PICTURES)).collect();
     let given = if condition.columns() > 0 { condition.select(&first) } else { condition.clone() };
-    let seed = model.config().training.seed;
+    let seed = model.config().record.training.seed;
     let drawn = model.sample(first.len(), &given, seed);
     report.section("Images").plots([
         (grid(shape, &cells.select(&first)).svg(LINE), "Held-out images.".to_owned()),

@@ -3,12 +3,13 @@
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use dozen_data::Schema;
+use dozen_kernels::log_sum_exp;
 use rand::rngs::StdRng;
 
 use super::codebook::Codebook;
 use super::likelihood::Likelihoods;
 use super::network::Network;
-use super::posterior::{Draw, Posterior, log_sum_exp, normal_log_prob};
+use super::posterior::{Draw, Posterior, normal_log_prob};
 use super::prior::Prior;
 use super::{LatentConfig, Objective, PosteriorConfig, PriorConfig, VaeConfig};
 use crate::tensors::row_seed;

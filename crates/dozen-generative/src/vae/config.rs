@@ -1,7 +1,7 @@
 //! What an autoencoder is made of.
 
 use dozen_data::{Fingerprint, ImageShape, Schema};
-use dozen_nn::{Error, OptimizerConfig, TrainConfig, dense_weights};
+use dozen_nn::{Error, TrainingRecord, dense_weights};
 use serde::{Deserialize, Serialize};
 
 /// The encoder, and the decoder as its mirror.
@@ -157,7 +157,7 @@ pub struct VaeConfig {
 
 /// Everything in a model's `config.json` beside the format and the family.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Config {
+pub struct Saved {
     /// The autoencoder.
     pub model: VaeConfig,
     /// The columns that are modelled.
@@ -167,13 +167,8 @@ pub struct Config {
     /// The shape, where the columns are the pixels of an image.
     pub image: Option<ImageShape>,
     /// How it was trained.
-    pub training: TrainConfig,
-    /// The rule of its steps.
-    pub optimizer: OptimizerConfig,
-    /// Bound on the norm of the gradient.
-    pub clip_norm: Option<f64>,
-    /// Decay of the moving average of weights.
-    pub ema: Option<f64>,
+    #[serde(flatten)]
+    pub record: TrainingRecord,
     /// The files that it was trained on.
     pub data: Vec<Fingerprint>,
 }
@@ -221,7 +216,7 @@ impl VaeConfig {
 
     /// Checks what the types cannot.
     pub fn validate(&self, condition: usize) -> Result<(), Error> {
-        let refuse = |problem: String| Err(Error::Request(problem));
+        let refuse = |problem: String| Err(Error::Setting(problem));
         let Objective { beta, free_bits, importance, total_correlation, .. } = self.objective;
         let units = match &self.network {
             NetworkConfig::Mlp { hidden } => hidden.clone(),
@@ -234,45 +229,45 @@ impl VaeConfig {
             && shape.height.min(shape.width).checked_shr(channels.len() as u32).unwrap_or(0) == 0
         {
             return refuse(format!(
-                "images of {shape} cannot be halved {} times; give fewer --channels",
+                "images of {shape} cannot be halved {} times; give fewer `channels`",
                 channels.len()
             ));
         }
         if [beta, free_bits, total_correlation].iter().any(|value| !value.is_finite() || *value < 0.0) {
-            return refuse("--beta, --free-bits and --total-correlation are at least 0".into());
+            return refuse("`beta`, `free_bits` and `total_correlation` are at least 0".into());
         }
         if let Likelihood::Gaussian { deviation: Some(deviation) } = self.likelihood
             && !(deviation > 0.0 && deviation.is_finite())
         {
-            return refuse(format!("--deviation must be above 0, not {deviation}"));
+            return refuse(format!("`deviation` must be above 0, not {deviation}"));
         }
         let plain = importance == 1 && total_correlation == 1.0 && free_bits == 0.0;
         match &self.kind {
             LatentConfig::Variational { posterior, prior } => {
                 if *prior == PriorConfig::ClassMeans && condition == 0 {
-                    return refuse("class means need the classes: --labels or --condition".into());
+                    return refuse("class means need the classes: `labels` or `condition`".into());
                 }
                 if matches!(prior, PriorConfig::Mixture { parts: 0 } | PriorConfig::Vamp { parts: 0 }) {
-                    return refuse("--parts must be at least 1".into());
+                    return refuse("`parts` must be at least 1".into());
                 }
                 let analytic = matches!(posterior, PosteriorConfig::Diagonal)
                     && matches!(prior, PriorConfig::Standard | PriorConfig::ClassMeans);
                 if free_bits > 0.0 && !analytic {
-                    return refuse("--free-bits needs a divergence by column: a diagonal posterior and a standard or class prior".into());
+                    return refuse("`free_bits` needs a divergence by column: a diagonal posterior and a standard or class prior".into());
                 }
                 if total_correlation != 1.0
                     && (!matches!(posterior, PosteriorConfig::Diagonal) || importance > 1)
                 {
-                    return refuse("--total-correlation needs a diagonal posterior and one draw".into());
+                    return refuse("`total_correlation` needs a diagonal posterior and one draw".into());
                 }
                 if matches!(prior, PriorConfig::Vamp { .. }) && self.condition_networks {
-                    return refuse("a VampPrior's inputs have no condition; take --conditional means".into());
+                    return refuse("a VampPrior's inputs have no condition; take `conditional` means".into());
                 }
                 if matches!(prior, PriorConfig::Vamp { .. })
                     && !matches!(posterior, PosteriorConfig::Diagonal)
                 {
                     return refuse(
-                        "a VampPrior is made of diagonal posteriors; leave --posterior as it is".into(),
+                        "a VampPrior is made of diagonal posteriors; leave `posterior` as it is".into(),
                     );
                 }
                 Ok(())

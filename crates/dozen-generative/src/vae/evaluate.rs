@@ -46,6 +46,9 @@ pub struct Bound {
     pub standard_error: f64,
 }
 
+/// Draws of a bound, where nobody says how many.
+pub const DRAWS: usize = 100;
+
 /// Less variance than this of its posterior mean over rows, and a latent column says nothing.
 const ACTIVE: f64 = 0.01;
 

@@ -14,22 +14,31 @@ mod autoencoder;
 mod codebook;
 mod config;
 mod evaluate;
+#[cfg(feature = "train")]
+mod fit;
+mod inputs;
+#[cfg(feature = "train")]
 mod learner;
 mod likelihood;
 mod model;
 mod network;
 mod posterior;
 mod prior;
+#[cfg(feature = "train")]
 mod report;
 
 pub use autoencoder::{Autoencoder, Rows, Terms};
 pub use config::{
-    Config, LatentConfig, Likelihood, NetworkConfig, Objective, PosteriorConfig, PriorConfig, VaeConfig,
+    LatentConfig, Likelihood, NetworkConfig, Objective, PosteriorConfig, PriorConfig, Saved, VaeConfig,
 };
 
-pub use evaluate::{Bound, Evaluation, evaluate, score};
-pub use learner::{TrainRequest, train_model};
+pub use evaluate::{Bound, DRAWS, Evaluation, evaluate, score};
+#[cfg(feature = "train")]
+pub use fit::Config;
+#[cfg(feature = "train")]
+pub use learner::{TrainRequest, fit, train_model};
 pub use model::Model;
+#[cfg(feature = "train")]
 pub use report::training_report;
 
 /// The name of this family in a model folder.

@@ -5,11 +5,11 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use dozen_data::{Matrix, Table};
-use dozen_nn::{Error, ModelFolder, load_weights};
+use dozen_nn::{Error, ModelFolder, RunFolder, load_weights, save_weights};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::{Autoencoder, Config, FAMILY, Rows};
+use super::{Autoencoder, FAMILY, Rows, Saved};
 use crate::tensors::{row_seed, to_host, to_tensor};
 
 /// Rows at a time in use.
@@ -18,7 +18,7 @@ pub(super) const ROWS: usize = 1000;
 /// An autoencoder to use.
 #[derive(Debug)]
 pub struct Model {
-    config: Config,
+    config: Saved,
     network: Autoencoder,
     device: Device,
 }
@@ -27,7 +27,7 @@ impl Model {
     /// Opens a model folder.
     pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
         let folder = ModelFolder::open(folder)?;
-        let config: Config = folder.config_of(FAMILY)?;
+        let config: Saved = folder.config_of(FAMILY)?;
         if config.columns.columns.is_empty() {
             folder.checked(Err(Error::Request("there are no columns".to_owned())))?;
         }
@@ -37,12 +37,21 @@ impl Model {
         Ok(Self::new(config, network, device))
     }
 
-    pub(super) fn new(config: Config, network: Autoencoder, device: &Device) -> Self {
+    pub(super) fn new(config: Saved, network: Autoencoder, device: &Device) -> Self {
         Self { config, network: network.valid(), device: device.clone().inner() }
     }
 
+    /// Writes all of the model into a run's folder.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn write(&self, run: &RunFolder) -> Result<(), Error> {
+        ModelFolder::write_config(run, FAMILY, &self.config)?;
+        save_weights(&self.network, &run.path().join("model.safetensors"))
+    }
+
     /// The configuration.
-    pub fn config(&self) -> &Config {
+    pub fn config(&self) -> &Saved {
         &self.config
     }
 
@@ -156,7 +165,7 @@ fn heaviest(levels: usize, votes: impl Iterator<Item = (f32, f32)>) -> usize {
     (0..levels).max_by(|a, b| f32::total_cmp(&weights[*a], &weights[*b])).unwrap_or(0)
 }
 
-impl Config {
+impl Saved {
     /// How many levels each column has; 0 of numbers and bits.
     fn level_counts(&self) -> Vec<usize> {
         let count = |kind: &dozen_data::Kind| match kind {
@@ -168,8 +177,8 @@ impl Config {
 }
 
 /// The configuration's networks with starting weights.
-pub(super) fn fresh(config: &Config, device: &Device) -> Autoencoder {
-    device.seed(config.training.seed);
+pub(super) fn fresh(config: &Saved, device: &Device) -> Autoencoder {
+    device.seed(config.record.training.seed);
     let (inputs, condition) = (config.input_width(), config.condition_width());
     Autoencoder::new(&config.model, &config.columns, inputs, condition, device)
 }

@@ -150,12 +150,6 @@ pub(super) fn normal_log_prob<const D: usize>(
     scaled.square() * -0.5 - log_deviation - 0.5 * std::f64::consts::TAU.ln()
 }
 
-/// `ln sum e^x` along a dimension, without overflow.
-pub(super) fn log_sum_exp<const D: usize>(x: Tensor<D>, dimension: usize) -> Tensor<D> {
-    let greatest = x.clone().detach().max_dim(dimension);
-    (x - greatest.clone()).exp().sum_dim(dimension).log() + greatest
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;

@@ -2,9 +2,10 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Distribution, Tensor};
+use dozen_kernels::log_sum_exp;
 
 use super::PriorConfig;
-use super::posterior::{log_sum_exp, normal_log_prob};
+use super::posterior::normal_log_prob;
 use crate::flow::{Base, BaseConfig};
 
 /// A distribution of `[rows, latent]`.

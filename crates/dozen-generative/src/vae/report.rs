@@ -37,7 +37,7 @@ pub fn training_report(
         model.parameters(),
         history.epochs.len(),
         history.seconds,
-        config.training.seed
+        config.record.training.seed
     );
     let mut report = Report::new("Variational autoencoder", lead, command);
     results(&mut report, held_out);
@@ -49,7 +49,7 @@ pub fn training_report(
     if let Some(shape) = config.image {
         images(&mut report, model, shape, &cells, &condition);
     } else {
-        let drawn = model.sample(cells.rows(), &condition, config.training.seed, false);
+        let drawn = model.sample(cells.rows(), &condition, config.record.training.seed, false);
         pairs(report.section("Data and samples"), &config.columns.columns, &cells, &drawn);
     }
     Ok(report)
@@ -93,13 +93,7 @@ fn results(report: &mut Report, held_out: &Evaluation) {
 }
 
 fn curves(report: &mut Report, history: &History) {
-    let of = |name: &'static str| -> Vec<(f64, f64)> {
-        let value = |epoch: &dozen_nn::EpochRecord| {
-            let terms = epoch.train.iter().chain(&epoch.valid);
-            terms.filter(|(term, _)| term == name).map(|(_, value)| (epoch.epoch as f64, *value)).next()
-        };
-        history.epochs.iter().filter_map(value).collect()
-    };
+    let of = |term| history.curve(term);
     let plot = LinePlot::new("Loss", "epoch", "nats a row")
         .line("training objective", of("objective_nats_per_row"))
         .line("validation, minus the bound of one draw", of("negative_elbo_nats_per_row"))
@@ -168,7 +162,7 @@ fn images(report: &mut Report, model: &Model, shape: ImageShape, cells: &Matrix,
     let first: Vec<usize> = (0..cells.rows().min(PICTURES)).collect();
     let (inputs, given) = (cells.select(&first), condition.select(&first));
     let z = model.encode(&inputs, &given);
-    let seed = model.config().training.seed;
+    let seed = model.config().record.training.seed;
     let section = report.section("Images");
     section.plots([
         (grid(shape, &inputs, 8), "Held-out images.".to_owned()),

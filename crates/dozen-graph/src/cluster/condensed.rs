@@ -5,8 +5,10 @@ use super::Merge;
 
 /// How clusters are chosen from the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Selection {
     /// Those whose stability is more than that of what is below them: excess of mass.
+    #[cfg_attr(feature = "clap", value(name = "eom"))]
     ExcessOfMass,
     /// Those that do not split: many, and of like size.
     Leaf,

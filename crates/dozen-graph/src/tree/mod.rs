@@ -17,6 +17,7 @@ use crate::{Graph, Weight};
 
 /// How to find the forest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Algorithm {
     /// The quickest for the graph's size and density.
     Auto,

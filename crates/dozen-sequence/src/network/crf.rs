@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
-use dozen_kernels::embedding;
+use dozen_kernels::{embedding, log_sum_exp};
 
 use super::Packed;
 
@@ -71,7 +71,7 @@ impl Crf {
             let next = if at + 1 < steps.longest() { steps.step(at + 1).len() } else { 0 };
             if next < rows {
                 let ending = a.clone().narrow(0, next, rows - next) + self.last.val();
-                total = total + log_sum_exp(ending).sum();
+                total = total + log_sum_exp(ending, 1).sum();
             }
             if next > 0 {
                 let going = a.narrow(0, 0, next);
@@ -117,10 +117,4 @@ impl Crf {
         }
         labels
     }
-}
-
-/// `ln sum_j e^{x_j}` of each row, `[rows, columns] -> [rows, 1]`.
-fn log_sum_exp(x: Tensor<2>) -> Tensor<2> {
-    let greatest = x.clone().detach().max_dim(1);
-    (x - greatest.clone()).exp().sum_dim(1).log() + greatest
 }

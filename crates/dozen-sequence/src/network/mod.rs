@@ -15,15 +15,7 @@ pub use layers::{Input, LayerState, Noise, RecurrentLayer, RecurrentLayers, Stat
 pub use packed::Packed;
 
 use crate::NetworkConfig;
-
-/// What enters and leaves a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sizes {
-    /// Tokens of the vocabulary, or numbers of a step.
-    pub inputs: usize,
-    /// Classes, or numbers of a step.
-    pub outputs: usize,
-}
+pub use crate::config::Sizes;
 
 /// The steps' inputs, as [`Packed`] lays them.
 #[derive(Clone, Debug)]

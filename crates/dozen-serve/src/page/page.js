@@ -328,7 +328,7 @@ function board(models) {
   return element("section", { id: "board" }, element("h2", {}, "Points"), element("p", {}, "Click to put points."), element("figure", {}, view), element("form", {}, ...actions), place);
 }
 
-const PANELS = { efficientnet: classifier, detector, tokenizer, word2vec: words, rnn: writer, autoregressive: rows, flow: rows, vae: rows, gan: rows };
+const PANELS = { classifier, detector, tokenizer, words, writer, rows };
 
 function usage(model) {
   const lines = model.verbs.map((verb) => {
@@ -345,8 +345,8 @@ async function open() {
   access.hidden = response.status !== 401;
   if (!response.ok) return;
   const { models } = await response.json();
-  const panels = models.filter((model) => PANELS[model.family] && model.verbs.length).map((model) => element("section", { id: model.name },
-    element("h2", {}, model.name, " ", element("small", {}, model.family)), ...PANELS[model.family](model), usage(model)));
+  const panels = models.filter((model) => PANELS[model.panel]).map((model) => element("section", { id: model.name },
+    element("h2", {}, model.name, " ", element("small", {}, model.family)), ...PANELS[model.panel](model), usage(model)));
   document.getElementById("models").replaceChildren(...panels, board(models));
   document.getElementById("contents").replaceChildren(...[...panels, document.getElementById("board")].map((panel) => element("a", { href: `#${panel.id}` }, panel.id)));
 }

@@ -10,9 +10,11 @@ use crate::{Error, Inventory, Pattern, Tokenizer};
 
 /// Which of several pairs that occur equally often comes first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum TieBreak {
     /// The least ids, bytes being numbered as Hugging Face's trainer numbers them.
     #[default]
+    #[cfg_attr(feature = "clap", value(name = "hf"))]
     HuggingFace,
     /// The least bytes of the first token, then of the second.
     Bytes,

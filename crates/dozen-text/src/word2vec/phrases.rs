@@ -6,6 +6,7 @@ use crate::words::Words;
 
 /// How two neighbours are scored.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum PhraseScore {
     /// `(n_ab - min_count) / (n_a n_b) * words`, as word2phrase.c (arXiv 1310.4546, equation 6, times the corpus's length).
     Original,

@@ -34,11 +34,14 @@ pub struct Neighbour {
 
 /// How an analogy is scored (Levy and Goldberg, CoNLL 2014).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum AnalogyScore {
     /// The cosine with the mean of the unit vectors, the negative ones negated: their equation 3.
+    #[cfg_attr(feature = "clap", value(name = "add"))]
     CosAdd,
     /// The product of the cosines with the positive ones over that with the negative ones, each moved into [0, 1]: their
     /// equation 4.
+    #[cfg_attr(feature = "clap", value(name = "mul"))]
     CosMul,
 }
 

@@ -78,6 +78,7 @@ impl ResNetConfig {
 
 /// Which maps are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum Neck {
     /// One map of stride 16.
@@ -110,6 +111,7 @@ pub enum Head {
 
 /// How the parts of a box become pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum VotePooling {
     /// As R-FCN's authors do.
@@ -178,6 +180,7 @@ pub enum Suppression {
 
 /// For what the second stage corrects boxes; four numbers each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum Regression {
     /// For all categories alike: 4 k^2 maps of votes (Dai et al. 2016).
@@ -317,7 +320,7 @@ impl DetectorConfig {
     /// # Errors
     /// With what is wrong, as a sentence.
     pub fn validate(&self) -> Result<(), Error> {
-        let refuse = |problem: &str| Err(Error::Request(problem.to_owned()));
+        let refuse = |problem: &str| Err(Error::Setting(problem.to_owned()));
         match self.backbone {
             Backbone::Resnet(ResNetConfig { width: 0, .. }) => return refuse("a ResNet has channels"),
             Backbone::Resnet(ResNetConfig { layers, .. }) if ![18, 34, 50, 101].contains(&layers) => {
@@ -326,7 +329,7 @@ impl DetectorConfig {
             Backbone::Efficientnet(config) => {
                 config.validate()?;
                 if self.head == Head::Stage {
-                    return refuse("the head of a last stage needs a ResNet; take --head linear");
+                    return refuse("the head of a last stage needs a ResNet; take `head` linear");
                 }
                 if self.branches.is_some() {
                     return refuse("trident units need a ResNet as the backbone");
@@ -336,10 +339,10 @@ impl DetectorConfig {
         }
         if self.neck == Neck::Fpn {
             if !matches!(self.head, Head::Linear { .. }) {
-                return refuse("a pyramid goes with linear layers as the head: --neck fpn --head linear");
+                return refuse("a pyramid goes with linear layers as the head: `neck` fpn `head` linear");
             }
             if self.branches.is_some() {
-                return refuse("trident units go with one map: --neck c4");
+                return refuse("trident units go with one map: `neck` c4");
             }
             if self.scales.len() != 5 {
                 return refuse("a pyramid has five maps: name five anchors");
@@ -367,6 +370,9 @@ impl DetectorConfig {
             if only.is_some_and(|only| only >= dilations.len()) {
                 return refuse("the one branch in use is one of those there are");
             }
+        }
+        if let Head::Linear { units: 0 } = self.head {
+            return refuse("`units` must be at least 1");
         }
         if let Head::Votes { parts: 0, .. } = self.head {
             return refuse("a box has at least one part");
@@ -401,4 +407,31 @@ impl DetectorConfig {
     pub(super) fn a_trous(&self) -> bool {
         matches!(self.head, Head::Votes { .. })
     }
+}
+
+/// How the loss and the steps are made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Shorter sides that a picture gets one of, in place of the input's; empty for that alone.
+    pub sizes: Vec<usize>,
+    /// Of boxes that are learnt at each of the sizes, in pixels of the network; empty for all (Singh and Davis 2018).
+    pub sides: Vec<Sides>,
+    /// Whether half of the pictures are mirrored.
+    pub flip: bool,
+    /// Whether batch normalisation of the backbone goes by the batch and learns.
+    pub norms: bool,
+    /// Stages of the backbone, the stem first, that stay as they are.
+    pub frozen: usize,
+    /// Ren et al. 2015 in four quarters of training: proposals; detections; proposals with the backbone as it is; detections likewise.
+    pub alternating: bool,
+}
+
+/// What of a backbone learns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Learning {
+    /// Whether batch normalisation goes by the batch; otherwise by the averages that came with the weights.
+    pub by_batch: bool,
+    /// Stages of the backbone, the stem being the first, that stay as they are.
+    pub frozen: usize,
 }

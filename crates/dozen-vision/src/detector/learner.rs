@@ -5,38 +5,19 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use dozen_nn::{
-    Error, History, Learner, ModelFolder, Optimizer, OptimizerConfig, Progress, RunFolder, StepContext,
-    Terms, Trained, train,
+    Error, History, Learner, Observer, Progress, RunFolder, RunObserver, StepContext, Terms, Trained, train,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
+use super::config::{Learning, Settings};
 use super::input::{Input, Seen, batch};
-use super::network::{Detector, Learning, Look};
+use super::network::{Detector, Look};
 use super::truths::Truths;
-use super::{Config, FAMILY, Model, Sides, evaluate};
+use super::{Config, Model, Sides, evaluate};
 use crate::ahead::Ahead;
 use crate::detection::Pictured;
-
-/// How the loss and the steps are made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// Shorter sides that a picture gets one of, in place of the input's; empty for that alone.
-    pub sizes: Vec<usize>,
-    /// Of boxes that are learnt at each of the sizes, in pixels of the network; empty for all (Singh and Davis 2018).
-    pub sides: Vec<Sides>,
-    /// Whether half of the pictures are mirrored.
-    pub flip: bool,
-    /// Whether batch normalisation of the backbone goes by the batch and learns.
-    pub norms: bool,
-    /// Stages of the backbone, the stem first, that stay as they are.
-    pub frozen: usize,
-    /// Ren et al. 2015 in four quarters of training: proposals; detections; proposals with the backbone as it is; detections likewise.
-    pub alternating: bool,
-}
 
 /// Everything that training needs.
 pub struct TrainRequest<'a> {
@@ -48,30 +29,45 @@ pub struct TrainRequest<'a> {
     pub train: Arc<Pictured>,
     /// Held-out pictures.
     pub valid: &'a Pictured,
-    /// The rule of the steps.
-    pub optimizer: OptimizerConfig,
-    /// Bound on the norm of the gradient.
-    pub clip_norm: Option<f64>,
-    /// Decay of the moving average of weights.
-    pub ema: Option<f64>,
 }
 
-/// Trains a detector and leaves its configuration and weights in the run's folder.
+/// Trains a network and leaves its configuration and weights in the run's folder.
+///
+/// # Errors
+/// As [`fit`], and when the disk fails.
 pub fn train_model(
     request: TrainRequest<'_>,
     run: &RunFolder,
     device: &Device,
     progress: Progress,
 ) -> Result<(Model, History), Error> {
+    let tensorboard = request.config.record.as_ref().is_some_and(|record| record.training.tensorboard);
+    let mut observer = RunObserver::new(run, progress, tensorboard)?;
+    let (model, history) = fit(request, device, &mut observer)?;
+    drop(observer);
+    model.write(run)?;
+    Ok((model, history))
+}
+
+/// Trains a network; with `&mut ()` as the observer in memory.
+///
+/// # Errors
+/// When the configuration makes no sense, the loss is no longer finite, or the observer ends it.
+pub fn fit(
+    request: TrainRequest<'_>,
+    device: &Device,
+    observer: &mut dyn Observer,
+) -> Result<(Model, History), Error> {
     let config = request.config.clone();
     let missing = || Error::Request("training needs its configuration".into());
-    let training = config.training.ok_or_else(missing)?;
+    let record = config.record.clone().ok_or_else(missing)?;
+    record.validate()?;
+    let training = record.training;
     let settings = config.settings.clone().ok_or_else(missing)?;
     let pictures = request.train.len();
     let steps = training.epochs * pictures.div_ceil(training.batch_size.max(1)) as u64;
-    let optimizer = Optimizer::new(request.optimizer, request.clip_norm);
     let mut learner = BoxLearner {
-        network: Trained::new(request.network, optimizer, request.ema),
+        network: record.begin(request.network),
         train: request.train,
         valid: request.valid,
         quarter: steps.div_ceil(4).max(1),
@@ -80,9 +76,7 @@ pub fn train_model(
         device: device.clone(),
         ahead: Ahead::new(),
     };
-    let history = train(&mut learner, pictures, &training, run, progress)?;
-    ModelFolder::write_config(run, FAMILY, &config)?;
-    learner.network.save(run.path(), "model", false)?;
+    let history = train(&mut learner, pictures, &training, observer)?;
     let model = Model::new(config, learner.network.evaluated(), device);
     Ok((model, history))
 }
@@ -220,6 +214,14 @@ impl Learner for BoxLearner<'_> {
 
     fn load(&mut self, folder: &Path, with_optimizer: bool) -> Result<(), Error> {
         self.network.load(folder, "model", with_optimizer)
+    }
+
+    fn remember(&mut self) {
+        self.network.remember();
+    }
+
+    fn recall(&mut self) {
+        self.network.recall();
     }
 
     fn device(&self) -> Device {

@@ -13,6 +13,7 @@
 mod config;
 mod evaluate;
 mod input;
+#[cfg(feature = "train")]
 mod learner;
 mod model;
 mod names;
@@ -25,15 +26,16 @@ mod sides;
 mod truths;
 
 pub use config::{
-    Backbone, BoxesConfig, Branches, DetectorConfig, Examples, Head, Neck, Regression, ResNetConfig,
-    Suppression, VotePooling,
+    Backbone, BoxesConfig, Branches, DetectorConfig, Examples, Head, Learning, Neck, Regression,
+    ResNetConfig, Settings, Suppression, VotePooling,
 };
 pub use evaluate::{Evaluation, evaluate};
 pub use input::{Input, Seen, batch};
-pub use learner::{Settings, TrainRequest, train_model};
+#[cfg(feature = "train")]
+pub use learner::{TrainRequest, fit, train_model};
 pub use model::{Config, Model, Scale};
 pub use names::{import_backbone, import_torchvision, numerics_of, parameters};
-pub use network::{Detector, Found, Learning, Look, Losses, suppressed};
+pub use network::{Detector, Found, Look, Losses, suppressed};
 pub use proposals::ProposalHead;
 pub use pyramid::Pyramid;
 pub use resnet::{ResNet, Residual};

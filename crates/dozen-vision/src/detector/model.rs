@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::Device;
 use dozen_data::Fingerprint;
-use dozen_nn::{Error, ModelFolder, TrainConfig, load_weights};
+use dozen_nn::{Error, ModelFolder, RunFolder, TrainingRecord, load_weights, save_weights};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +27,8 @@ pub struct Config {
     /// How the loss and the steps were made; `None` of imported weights.
     pub settings: Option<Settings>,
     /// How it was trained; `None` of imported weights.
-    pub training: Option<TrainConfig>,
+    #[serde(flatten, deserialize_with = "dozen_nn::optional_record")]
+    pub record: Option<TrainingRecord>,
     /// The files that it was trained on, or imported from.
     pub data: Vec<Fingerprint>,
 }
@@ -62,6 +63,10 @@ impl Model {
         let config: Config = folder.config_of(FAMILY)?;
         folder.checked(config.model.validate())?;
         folder.checked(config.input.validate())?;
+        if config.categories.len() != config.model.categories {
+            let (named, told) = (config.categories.len(), config.model.categories);
+            folder.checked(Err(Error::Request(format!("{named} categories are named for {told}"))))?;
+        }
         folder.holds(config.model.least_parameters())?;
         let network = load_weights(Detector::new(&config.model, device), &folder.weights())?;
         Ok(Self::new(config, network, device))
@@ -70,6 +75,15 @@ impl Model {
     /// Of a network as it is now.
     pub fn new(config: Config, network: Detector, device: &Device) -> Self {
         Self { config, network: network.valid().folded(), device: device.clone().inner() }
+    }
+
+    /// Writes all of the model into a run's folder.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn write(&self, run: &RunFolder) -> Result<(), Error> {
+        ModelFolder::write_config(run, FAMILY, &self.config)?;
+        save_weights(&self.network, &run.path().join("model.safetensors"))
     }
 
     /// The configuration.

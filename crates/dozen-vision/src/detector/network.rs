@@ -1,17 +1,17 @@
 //! The detector: a backbone, proposals, and a second stage.
 
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor};
-use dozen_kernels::{Region, cross_entropy, softmax};
+use burn::tensor::{Device, Tensor};
+use dozen_kernels::{Region, softmax};
 use rand::rngs::StdRng;
 
-use super::config::{Backbone, BoxesConfig, DetectorConfig, Examples, Head, Neck, Suppression};
-use super::proposals::{BETA, ProposalHead, Proposed, of_four, rows_at, smooth_l1};
+use super::config::{Backbone, BoxesConfig, DetectorConfig, Head, Learning, Neck, Suppression};
+use super::proposals::{ProposalHead, Proposed};
 use super::pyramid::Pyramid;
 use super::resnet::ResNet;
 use super::second_stage::{SecondStage, Told};
 use super::sides::Sides;
-use super::truths::{Sampled, Truths, View, sampled};
+use super::truths::{Truths, View, sampled};
 use crate::detection::boxes::{BoxCoder, Rect, clip};
 use crate::detection::{Softening, batched_nms, soft_nms};
 use crate::efficientnet::EfficientNet;
@@ -31,15 +31,6 @@ pub struct Detector {
     pub second: SecondStage,
     #[module(skip)]
     config: DetectorConfig,
-}
-
-/// What of a backbone learns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Learning {
-    /// Whether batch normalisation goes by the batch; otherwise by the averages that came with the weights.
-    pub by_batch: bool,
-    /// Stages of the backbone, the stem being the first, that stay as they are.
-    pub frozen: usize,
 }
 
 /// A box that was found.
@@ -309,66 +300,4 @@ pub fn suppressed(found: Vec<Found>, config: &BoxesConfig) -> Vec<Found> {
     };
     kept.truncate(config.most);
     kept
-}
-
-impl Told {
-    /// Cross-entropy of categories and smooth L1 of corrections, both over the number of proposals.
-    fn loss(self, chosen: &[Sampled], config: &BoxesConfig, views: usize) -> [Tensor<1>; 2] {
-        let device = self.logits.device();
-        let classes: Vec<i64> =
-            chosen.iter().map(|this| this.target.map_or(0, |(category, _)| category as i64 + 1)).collect();
-        let targets = Tensor::<1, Int>::from_data(classes.as_slice(), &device);
-        let of_category = cross_entropy(self.logits, targets);
-        let found: Vec<usize> = (0..chosen.len()).filter(|place| chosen[*place].target.is_some()).collect();
-        let wanted: Vec<[f32; 4]> = found
-            .iter()
-            .filter_map(|place| Some(BoxCoder::REGIONS.encode(chosen[*place].rect, chosen[*place].target?.1)))
-            .collect();
-        let of_box = (!found.is_empty()).then(|| {
-            let [rows, width] = self.corrections.dims();
-            let across = width / 4;
-            let place = |row: &usize| row * across + config.regression.group(classes[*row] as usize);
-            let places: Vec<usize> = found.iter().map(place).collect();
-            let off =
-                rows_at(self.corrections.reshape([rows * across, 4]), &places) - of_four(&wanted, &device);
-            smooth_l1(off, BETA).sum_dim(1)
-        });
-        if config.examples == Examples::Hard {
-            return hardest(of_category, of_box, &found, config.sampled * views);
-        }
-        let over = chosen.len() as f64;
-        let corrections = of_box.map_or(Tensor::zeros([1], &device), Tensor::sum);
-        [of_category.sum() / over, corrections / over]
-    }
-}
-
-/// The means over the proposals with the greatest losses (online hard example mining).
-fn hardest(
-    of_category: Tensor<1>,
-    of_box: Option<Tensor<2>>,
-    found: &[usize],
-    count: usize,
-) -> [Tensor<1>; 2] {
-    let device = of_category.device();
-    let mut losses: Vec<f32> = of_category.clone().into_data().iter::<f32>().collect();
-    if let Some(of_box) = &of_box {
-        let values = of_box.clone().into_data();
-        found.iter().zip(values.iter::<f32>()).for_each(|(place, value)| losses[*place] += value);
-    }
-    let mut order: Vec<usize> = (0..losses.len()).collect();
-    order.sort_by(|a, b| losses[*b].total_cmp(&losses[*a]));
-    order.truncate(count);
-    let over = order.len().max(1) as f64;
-    let rows = of_category.dims()[0];
-    let categories = rows_at(of_category.reshape([rows, 1]), &order).sum() / over;
-    let mut is_hard = vec![false; rows];
-    for place in &order {
-        is_hard[*place] = true;
-    }
-    let hard: Vec<usize> = (0..found.len()).filter(|at| is_hard[found[*at]]).collect();
-    let corrections = match of_box {
-        Some(of_box) if !hard.is_empty() => rows_at(of_box, &hard).sum() / over,
-        _ => Tensor::zeros([1], &device),
-    };
-    [categories, corrections]
 }

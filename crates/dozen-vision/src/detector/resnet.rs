@@ -5,8 +5,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use dozen_kernels::{Activation, activate};
 
-use super::config::{Branches, ResNetConfig};
-use super::network::Learning;
+use super::config::{Branches, Learning, ResNetConfig};
 use crate::unit::{Shape, Unit, max_pool};
 
 /// Two or three convolutions and what goes past them.

@@ -54,6 +54,7 @@ impl Scaling {
 
 /// What tells implementations apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum Numerics {
     /// timm's `efficientnet_*`: the same zeros on all sides, epsilon 1e-5.
@@ -166,7 +167,7 @@ impl VariantConfig {
     /// When there is nothing to build.
     pub fn validate(&self) -> Result<(), Error> {
         let Scaling { width, depth, resolution, dropout } = self.scaling;
-        let refuse = |problem: String| Err(Error::Request(problem));
+        let refuse = |problem: String| Err(Error::Setting(problem));
         let built = |factor: f64| factor > 0.0 && factor < 100.0;
         if !(built(width) && built(depth) && (1..=MOST_PIXELS).contains(&resolution)) {
             return refuse(format!(
@@ -183,7 +184,7 @@ impl VariantConfig {
             return refuse("a network needs a class, and its first stride is 1 or 2".into());
         }
         if !(0.0..1.0).contains(&dropout) || !(0.0..1.0).contains(&self.drop_path) {
-            return refuse("--dropout and --drop-path lie in [0, 1)".into());
+            return refuse("`dropout` and `drop_path` lie in [0, 1)".into());
         }
         Ok(())
     }
@@ -217,4 +218,22 @@ mod tests {
         let rule = Scaling::compound(1.0, [1.2, 1.1, 1.15]);
         assert_eq!((rule.resolution, rule.depth, rule.width), (258, 1.2, 1.1));
     }
+}
+
+/// How the loss and the steps are made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// What the other classes share of a target (Szegedy et al. 2016).
+    pub label_smoothing: f64,
+    /// How much mixed pictures are mixed; 0 for not at all.
+    pub mixup: f64,
+    /// The probability that the pictures of a batch get a rectangle of each other instead (Yun et al. 2019).
+    pub cutmix: f64,
+    /// The weight of each class in the loss.
+    pub class_weights: Option<Vec<f32>>,
+    /// Epochs in which only the classifier learns, from features that stay as they are.
+    pub frozen_epochs: u64,
+    /// The rate of a block over that of the block after it; 1 for one rate.
+    pub layer_decay: f64,
 }

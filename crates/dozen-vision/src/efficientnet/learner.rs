@@ -6,34 +6,16 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use dozen_kernels::log_softmax;
 use dozen_nn::{
-    Error, History, Learner, ModelFolder, Optimizer, OptimizerConfig, Progress, RunFolder, StepContext,
-    Terms, Trained, train,
+    Error, History, Learner, Observer, Progress, RunFolder, RunObserver, StepContext, Terms, Trained, train,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rayon::prelude::*;
 
-use super::{Config, EfficientNet, Engine, FAMILY, Model};
+use super::{Config, EfficientNet, Engine, Model, Settings};
 use crate::ahead::Ahead;
 use crate::labelled::Labelled;
 use crate::picture::{Augmentation, Preprocessing, cut_mix, mix};
-
-/// How the loss and the steps are made.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// What the other classes share of a target (Szegedy et al. 2016).
-    pub label_smoothing: f64,
-    /// How much mixed pictures are mixed; 0 for not at all.
-    pub mixup: f64,
-    /// The probability that the pictures of a batch get a rectangle of each other instead (Yun et al. 2019).
-    pub cutmix: f64,
-    /// The weight of each class in the loss.
-    pub class_weights: Option<Vec<f32>>,
-    /// Epochs in which only the classifier learns, from features that stay as they are.
-    pub frozen_epochs: u64,
-    /// The rate of a block over that of the block after it; 1 for one rate.
-    pub layer_decay: f64,
-}
 
 /// Everything that training needs.
 pub struct TrainRequest<'a> {
@@ -45,47 +27,55 @@ pub struct TrainRequest<'a> {
     pub train: Arc<Labelled>,
     /// Held-out pictures.
     pub valid: &'a Labelled,
-    /// The rule of the steps.
-    pub optimizer: OptimizerConfig,
-    /// Bound on the norm of the gradient.
-    pub clip_norm: Option<f64>,
-    /// Decay of the moving average of weights.
-    pub ema: Option<f64>,
-    /// How the loss and the steps are made.
-    pub settings: Settings,
 }
 
-/// Trains a network on one device, or with each batch shared out to several, and leaves its configuration and weights in the
-/// run's folder.
+/// Trains a network and leaves its configuration and weights in the run's folder.
+///
+/// # Errors
+/// As [`fit`], and when the disk fails.
 pub fn train_model(
     request: TrainRequest<'_>,
     run: &RunFolder,
     devices: &[Device],
     progress: Progress,
 ) -> Result<(Model, History), Error> {
+    let tensorboard = request.config.record.as_ref().is_some_and(|record| record.training.tensorboard);
+    let mut observer = RunObserver::new(run, progress, tensorboard)?;
+    let (model, history) = fit(request, devices, &mut observer)?;
+    drop(observer);
+    model.write(run)?;
+    Ok((model, history))
+}
+
+/// Trains a network on one device, or with each batch shared out to several; with `&mut ()` as the observer in memory.
+///
+/// # Errors
+/// When the configuration makes no sense, the loss is no longer finite, or the observer ends it.
+pub fn fit(
+    request: TrainRequest<'_>,
+    devices: &[Device],
+    observer: &mut dyn Observer,
+) -> Result<(Model, History), Error> {
     let config = request.config.clone();
-    let training =
-        config.training.ok_or_else(|| Error::Request("training needs its configuration".into()))?;
+    let missing = || Error::Request("training needs its configuration".into());
+    let record = config.record.clone().ok_or_else(missing)?;
+    record.validate()?;
+    let settings = config.settings.clone().ok_or_else(missing)?;
+    let training = record.training;
     let pictures = request.train.items.len();
     let steps = pictures.div_ceil(training.batch_size.max(1)) as u64;
     let mut learner = Classifier {
-        network: Trained::new(
-            request.network,
-            Optimizer::new(request.optimizer, request.clip_norm),
-            request.ema,
-        ),
+        network: record.begin(request.network),
         train: request.train,
         valid: request.valid,
-        frozen_steps: request.settings.frozen_epochs * steps,
-        settings: request.settings,
+        frozen_steps: settings.frozen_epochs * steps,
+        settings,
         config: config.clone(),
         devices: devices.to_vec(),
         ahead: Ahead::new(),
         frozen: None,
     };
-    let history = train(&mut learner, pictures, &training, run, progress)?;
-    ModelFolder::write_config(run, FAMILY, &config)?;
-    learner.network.save(run.path(), "model", false)?;
+    let history = train(&mut learner, pictures, &training, observer)?;
     let model = Model::new(config, learner.network.evaluated(), &devices[0]);
     Ok((model, history))
 }
@@ -245,6 +235,14 @@ impl Learner for Classifier<'_> {
 
     fn load(&mut self, folder: &Path, with_optimizer: bool) -> Result<(), Error> {
         self.network.load(folder, "model", with_optimizer)
+    }
+
+    fn remember(&mut self) {
+        self.network.remember();
+    }
+
+    fn recall(&mut self) {
+        self.network.recall();
     }
 
     fn device(&self) -> Device {

@@ -18,6 +18,7 @@ mod count;
 mod engine;
 mod evaluate;
 mod explain;
+#[cfg(feature = "train")]
 mod learner;
 mod model;
 mod names;
@@ -27,12 +28,13 @@ mod source;
 
 pub use benchmark::{LayerTime, inference_seconds, layer_times, training_seconds};
 pub use block::Block;
-pub use config::{Numerics, Scaling, Stage, VariantConfig};
+pub use config::{Numerics, Scaling, Settings, Stage, VariantConfig};
 pub use count::{Cost, cost};
 pub use engine::{Engine, Layer};
 pub use evaluate::{Evaluation, evaluate};
 pub use explain::HeatMap;
-pub use learner::{Settings, TrainRequest, train_model};
+#[cfg(feature = "train")]
+pub use learner::{TrainRequest, fit, train_model};
 pub use model::{Config, Model, ranked};
 pub use names::{Naming, export, import, import_features};
 pub use network::EfficientNet;

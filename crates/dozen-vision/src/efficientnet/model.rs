@@ -6,12 +6,12 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use dozen_data::Fingerprint;
 use dozen_kernels::softmax;
-use dozen_nn::{Error, ModelFolder, TrainConfig, load_weights};
+use dozen_nn::{Error, ModelFolder, RunFolder, TrainingRecord, load_weights, save_weights};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::engine::floats;
-use super::{EfficientNet, Engine, FAMILY, VariantConfig, cost};
+use super::{EfficientNet, Engine, FAMILY, Settings, VariantConfig, cost};
 use crate::picture::{Augmentation, Picture, Preprocessing};
 
 /// Everything in a model's `config.json` beside the format and the family.
@@ -25,8 +25,12 @@ pub struct Config {
     pub preprocessing: Preprocessing,
     /// What training made of pictures; `None` of imported weights.
     pub augmentation: Option<Augmentation>,
+    /// How the loss and the steps were made; `None` of imported weights, and of models that dozen 0.1 trained.
+    #[serde(default)]
+    pub settings: Option<Settings>,
     /// How it was trained; `None` of imported weights.
-    pub training: Option<TrainConfig>,
+    #[serde(flatten, deserialize_with = "dozen_nn::optional_record")]
+    pub record: Option<TrainingRecord>,
     /// The files that it was trained on, or imported from.
     pub data: Vec<Fingerprint>,
 }
@@ -66,6 +70,15 @@ impl Model {
     pub fn new(config: Config, network: EfficientNet, device: &Device) -> Self {
         let network = network.valid();
         Self { engine: Engine::new(&network), config, network, device: device.clone().inner() }
+    }
+
+    /// Writes all of the model into a run's folder.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn write(&self, run: &RunFolder) -> Result<(), Error> {
+        ModelFolder::write_config(run, FAMILY, &self.config)?;
+        save_weights(&self.network, &run.path().join("model.safetensors"))
     }
 
     /// The configuration.

@@ -282,7 +282,9 @@ fn sentence(problems: &[String]) -> String {
         _ => String::new(),
     };
     let shown = problems[..problems.len().min(SHOWN)].join("; ");
-    format!("the weights do not fit: {shown}{more}; check --variant, --classes and --numerics")
+    format!(
+        "the weights do not fit: {shown}{more}; check the variant, the number of classes and the numerics"
+    )
 }
 
 /// The network's tensors under foreign names, their values in the foreign order.

@@ -11,16 +11,24 @@ use dozen::generative::autoregressive::{
     Architecture, Baselines, Evaluation, Evidence, Model, ModelConfig, Ordering, Surprise, TrainRequest,
     conditional_tables, evaluate, export_pytorch, surprises, train_model, training_report,
 };
-use dozen::nn::{Decay, Existing, OptimizerConfig, RunFolder, Schedule, TrainConfig};
+use dozen::nn::{Decay, Existing, OptimizerConfig, RunFolder, Schedule, TrainConfig, TrainingRecord};
 use dozen::report::{LinePlot, ScatterPlot};
 use serde_json::json;
 
-use super::tour::{Check, Stop};
-use crate::args::Context;
+use crate::begun::Begun;
+use crate::context::Context;
 use crate::data::{OnData, ToTable, TrainingData};
 use crate::output::{Failure, Results, print_table};
-use crate::resume::Begun;
+use crate::tour_stop::{Check, Stop};
 use crate::training::{self, TrainingArguments};
+
+/// Of `--help`; each stands in the docs, where it is run.
+pub(crate) const EXAMPLES: &str = concat!(
+    "Examples:",
+    "\n  dozen autoregressive train bits.csv --out runs/bits --epochs 20",
+    "\n  dozen autoregressive score runs/bits bits.csv --out scores.csv",
+    "\n  dozen autoregressive sample runs/bits -n 5 --given \"bit_0=1\"",
+);
 
 /// Cells read and scored at a time: few enough to stay in the caches between reading, encoding and the network.
 const CHUNK_CELLS: usize = 1 << 20;
@@ -57,14 +65,14 @@ pub(crate) struct Train {
 #[command(next_help_heading = "Model")]
 struct Shape {
     /// The shape of the conditionals
-    #[arg(long, value_enum, default_value_t = ArchitectureFlag::Made, value_name = "MODEL")]
-    model: ArchitectureFlag,
+    #[arg(long, value_enum, default_value_t = Architecture::Made, value_name = "MODEL")]
+    model: Architecture,
     /// Units of each hidden layer [default: 500; for mlp 16]
     #[arg(long, value_name = "N,...", value_delimiter = ',')]
     hidden: Option<Vec<usize>>,
     /// How the order of the columns is chosen
-    #[arg(long, value_enum, default_value_t = OrderFlag::ChowLiu, value_name = "HOW")]
-    order: OrderFlag,
+    #[arg(long, value_enum, default_value_t = Ordering::ChowLiu, value_name = "HOW")]
+    order: Ordering,
     /// Orders averaged when a probability is computed; more than 1 makes made order-agnostic [default: 1; for eonade 8]
     #[arg(long, value_name = "N")]
     orders: Option<usize>,
@@ -85,56 +93,25 @@ struct Shape {
     members: usize,
 }
 
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq)]
-enum ArchitectureFlag {
-    /// No hidden units: logistic regression on earlier columns
-    Fvsbn,
-    /// A small network for each column
-    Mlp,
-    /// One hidden sum shared by all columns; with real columns this is RNADE
-    Nade,
-    /// One masked network for all columns
-    Made,
-    /// A network for any subset of columns, averaged over orders
-    Eonade,
-}
-
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq)]
-enum OrderFlag {
-    /// As in the table
-    Natural,
-    /// Shuffled by the seed
-    Random,
-    /// Through the Chow-Liu tree, parents first
-    ChowLiu,
-}
-
 impl Shape {
     fn config(&self) -> ModelConfig {
-        let architecture = match self.model {
-            ArchitectureFlag::Fvsbn => Architecture::Fvsbn,
-            ArchitectureFlag::Mlp => Architecture::Mlp,
-            ArchitectureFlag::Nade => Architecture::Nade,
-            ArchitectureFlag::Made => Architecture::Made,
-            ArchitectureFlag::Eonade => Architecture::Eonade,
-        };
         let default_hidden = match self.model {
-            ArchitectureFlag::Fvsbn => vec![],
-            ArchitectureFlag::Mlp => vec![16],
+            Architecture::Fvsbn => vec![],
+            Architecture::Mlp => vec![16],
             _ => vec![500],
         };
-        let orders = self.orders.unwrap_or(if self.model == ArchitectureFlag::Eonade { 8 } else { 1 });
-        let one_order = self.model != ArchitectureFlag::Eonade && orders == 1;
-        let direct = one_order && !self.no_direct && self.model != ArchitectureFlag::Mlp;
+        let orders = self.orders.unwrap_or(if self.model == Architecture::Eonade { 8 } else { 1 });
+        let one_order = self.model != Architecture::Eonade && orders == 1;
+        let direct = one_order && !self.no_direct && self.model != Architecture::Mlp;
         ModelConfig {
-            architecture,
+            architecture: self.model,
             hidden: self.hidden.clone().unwrap_or(default_hidden),
-            direct: direct || (orders > 1 && self.model == ArchitectureFlag::Made && !self.no_direct),
-            tree_start: direct && self.order == OrderFlag::ChowLiu && !self.no_tree_start,
+            direct: direct || (orders > 1 && self.model == Architecture::Made && !self.no_direct),
+            tree_start: direct && self.order == Ordering::ChowLiu && !self.no_tree_start,
             ordering: match self.order {
-                OrderFlag::ChowLiu if one_order => Ordering::ChowLiu,
-                OrderFlag::ChowLiu | OrderFlag::Natural => Ordering::Natural,
-                OrderFlag::Random => Ordering::Random,
+                Ordering::ChowLiu if one_order => Ordering::ChowLiu,
+                Ordering::ChowLiu | Ordering::Natural => Ordering::Natural,
+                Ordering::Random => Ordering::Random,
             },
             orders,
             mixtures: self.mixtures,
@@ -206,7 +183,7 @@ fn train(arguments: &Train, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
     let run = arguments.training.run.begin(context)?;
     let devices = arguments.training.devices(context)?;
-    let training = arguments.training.config(context.seed())?;
+    let record = arguments.training.record(context.seed())?;
     let model = arguments.shape.config();
     model.validate()?;
     let parts = arguments.data.read(context.seed())?;
@@ -214,17 +191,7 @@ fn train(arguments: &Train, context: &Context) -> Result<(), Failure> {
     let (train, valid) = (columns.encode(&parts.train)?, columns.encode(&parts.valid)?);
     let data = parts.fingerprints()?;
     Begun::learns_from(&run, &data)?;
-    let request = TrainRequest {
-        model,
-        columns,
-        train: &train,
-        valid: Some(&valid),
-        training,
-        optimizer: arguments.training.optimizer(),
-        clip_norm: arguments.training.clip_norm,
-        ema: arguments.training.ema,
-        data,
-    };
+    let request = TrainRequest { model, columns, train: &train, valid: Some(&valid), record, data };
     let (model, baselines, history) = train_model(request, &run, &devices, context.progress())?;
     let held_out = evaluate(&model, &baselines, [Ok(parts.valid.clone())])?;
     let tested = parts.test.map(|test| evaluate(&model, &baselines, [Ok(test)])).transpose()?;
@@ -501,17 +468,19 @@ fn tour_model(table: &Table, out: &Path, context: &Context, decay: Decay) -> Res
         train: &columns.encode(&train)?,
         valid: Some(&columns.encode(&valid)?),
         columns,
-        training: TrainConfig {
-            epochs: 40,
-            batch_size: 100,
-            patience: Some(8),
-            schedule: Schedule { rate: if real { 2e-3 } else { 1e-3 }, warm_up: 0, decay },
-            seed: context.seed(),
-            tensorboard: false,
+        record: TrainingRecord {
+            training: TrainConfig {
+                epochs: 40,
+                batch_size: 100,
+                patience: Some(8),
+                schedule: Schedule { rate: if real { 2e-3 } else { 1e-3 }, warm_up: 0, decay },
+                seed: context.seed(),
+                tensorboard: false,
+            },
+            optimizer: OptimizerConfig::adam(0.0),
+            clip_norm: None,
+            ema: None,
         },
-        optimizer: OptimizerConfig::adam(0.0),
-        clip_norm: None,
-        ema: None,
         data: Vec::new(),
     };
     let (model, baselines, history) = train_model(request, &run, &[context.device()?], context.progress())?;

@@ -1,8 +1,7 @@
 //! `dozen completions SHELL`.
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 
-use crate::args::Cli;
 use crate::output::{Failure, print_text};
 
 /// For which shell.
@@ -12,8 +11,8 @@ pub(crate) struct Arguments {
     shell: clap_complete::Shell,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, mut program: clap::Command) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "dozen", &mut script);
+    clap_complete::generate(arguments.shell, &mut program, "dozen", &mut script);
     print_text(&String::from_utf8_lossy(&script))
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use dozen::nn::ModelFolder;
 use serde_json::{Value, json};
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results};
 
 /// Which model.

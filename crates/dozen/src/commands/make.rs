@@ -9,8 +9,16 @@ use dozen::vision::detection::Format;
 use dozen::vision::made;
 use serde_json::json;
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results};
+
+/// Of `--help`; each stands in the docs, where it is run.
+pub(crate) const EXAMPLES: &str = concat!(
+    "Examples:",
+    "\n  dozen make two-moons --rows 1000 --out moons.csv",
+    "\n  dozen make shapes --rows 32 --image-size 24 --out photos",
+    "\n  dozen make graph --kind random --nodes 200 --edges 800 --out edges.csv",
+);
 
 /// What to make.
 #[derive(Args, Debug)]

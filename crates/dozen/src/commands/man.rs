@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use dozen::data::DataError;
 use serde_json::json;
 
-use crate::args::{Cli, Context};
+use crate::context::Context;
 use crate::output::{Failure, Results};
 
 /// Where to.
@@ -17,11 +17,11 @@ pub(crate) struct Arguments {
 }
 
 /// Writes a page for the program and for each of its commands.
-pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, program: clap::Command, context: &Context) -> Result<(), Failure> {
     let folder = &arguments.folder;
     let failed = |error| DataError::write(folder, error);
     std::fs::create_dir_all(folder).map_err(failed)?;
-    clap_mangen::generate_to(Cli::command(), folder).map_err(failed)?;
+    clap_mangen::generate_to(program, folder).map_err(failed)?;
     let pages = std::fs::read_dir(folder).map_err(failed)?.count();
     let out = folder.display().to_string();
     let line = format!("{pages} pages in {out}; read one with: man {out}/dozen.1");

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use clap::Args;
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::Failure;
 
 /// The program's name, beside this one or on the path.

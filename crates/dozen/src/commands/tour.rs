@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use clap::Args;
 use dozen::report::{Report, Table};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     autoregressive, detector, efficientnet, flow, gan, graph, rnn, tokenizer, transport, vae, word2vec,
 };
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results, write_report};
+use crate::tour_stop::Stop;
 
 /// Where to.
 #[derive(Args, Debug)]
@@ -38,32 +39,6 @@ fn is_free(out: &Path) -> Result<(), Failure> {
         )));
     }
     Ok(())
-}
-
-/// What a family shows on the tour.
-pub(crate) struct Stop {
-    /// Its part of the report.
-    pub(crate) report: Report,
-    /// What it measured.
-    pub(crate) json: Value,
-    /// What it was checked against.
-    pub(crate) checks: Vec<Check>,
-}
-
-/// Something whose truth is known, and whether it came out so.
-pub(crate) struct Check {
-    passed: bool,
-    sentence: String,
-}
-
-impl Check {
-    pub(crate) fn new(passed: bool, sentence: impl Into<String>) -> Self {
-        Self { passed, sentence: sentence.into() }
-    }
-
-    fn mark(&self) -> &'static str {
-        if self.passed { "\u{2713}" } else { "\u{2717}" }
-    }
 }
 
 type Family = (&'static str, fn(&Path, &Context) -> Result<Stop, Failure>);

@@ -4,7 +4,6 @@ use burn::tensor::Tensor;
 use dozen_kernels::{Spline, rational_quadratic, rational_quadratic_inverse};
 
 use super::LinearSpline;
-use crate::flow::BijectionConfig;
 
 /// A function of one value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,17 +20,6 @@ pub enum Bijection {
 
 /// `|s|` stays below it, so that no scale is far from what its neighbours can undo.
 const STEEPEST: f64 = 6.9;
-
-impl From<BijectionConfig> for Bijection {
-    fn from(config: BijectionConfig) -> Self {
-        match config {
-            BijectionConfig::Additive => Self::Additive,
-            BijectionConfig::Affine => Self::Affine,
-            BijectionConfig::Spline { bins, bound } => Self::Spline(Spline { bins, bound }),
-            BijectionConfig::LinearSpline { bins, bound } => Self::LinearSpline(LinearSpline { bins, bound }),
-        }
-    }
-}
 
 impl Bijection {
     /// Parameters of one value; all zero they make the identity.

@@ -12,11 +12,18 @@ use dozen::data::{Table, read_table};
 use dozen::transport::{Labellings, Samples, Tested, holm, random_directions};
 use serde_json::{Value, json};
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::data::ReadArguments;
 use crate::output::{Failure, Results, write_report};
 use evidence::Evidence;
 use points::Encoded;
+
+/// Of `--help`; each stands in the docs, where it is run.
+pub(crate) const EXAMPLES: &str = concat!(
+    "Examples:",
+    "\n  dozen compare moons.csv new.csv --out report",
+    "\n  dozen compare moons.csv new.csv --fail-above 0.5 --json",
+);
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::data::Images;
 use super::files::NAMES;
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results};
 
 /// How a trained detector is used.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use dozen::vision::detection::{DetectionSet, Pictured};
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::Failure;
 
 /// Where the images are.

@@ -9,7 +9,7 @@ use dozen::vision::detector::{Head, Model};
 use dozen::vision::picture::Picture;
 use serde_json::{Value, json};
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results};
 
 #[derive(Args, Debug)]

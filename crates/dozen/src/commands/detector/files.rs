@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use dozen::vision::detection::coco::{GroundTruth, read_results};
 use dozen::vision::detection::{AveragePrecision, DetectionSet, Format, why_nothing_is_found};
 use serde_json::json;
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results};
 
 #[derive(Args, Debug)]
@@ -30,29 +30,10 @@ pub(crate) struct Convert {
     images: Option<PathBuf>,
     /// The format to write
     #[arg(long, value_enum, value_name = "FORMAT")]
-    to: FormatFlag,
+    to: Format,
     /// The file, or of VOC and YOLO the folder, to write
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
-}
-
-#[derive(ValueEnum, Debug, Clone, Copy)]
-enum FormatFlag {
-    Coco,
-    Voc,
-    Yolo,
-    Csv,
-}
-
-impl FormatFlag {
-    fn format(self) -> Format {
-        match self {
-            Self::Coco => Format::Coco,
-            Self::Voc => Format::Voc,
-            Self::Yolo => Format::Yolo,
-            Self::Csv => Format::Table,
-        }
-    }
 }
 
 /// The names of COCO's twelve numbers, in their order.
@@ -117,7 +98,7 @@ pub(super) fn convert(arguments: &Convert, context: &Context) -> Result<(), Fail
     let started = Instant::now();
     let set = DetectionSet::read(&arguments.data, arguments.images.as_deref(), None)?;
     set.left_out.iter().for_each(|problem| context.progress().say(&format!("left out: {problem}")));
-    set.write(&arguments.out, arguments.to.format())?;
+    set.write(&arguments.out, arguments.to)?;
     let out = arguments.out.display().to_string();
     let json = json!({
         "images": set.images.len(),

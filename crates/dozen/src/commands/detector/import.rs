@@ -9,7 +9,7 @@ use dozen::nn::{ModelFolder, load_weights, write_tensors};
 use dozen::vision::detector::{Config, Detector, FAMILY, Input, import_torchvision, parameters};
 use serde_json::json;
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results};
 use crate::training::Out;
 
@@ -58,7 +58,7 @@ pub(super) fn run(arguments: &Import, context: &Context) -> Result<(), Failure> 
         input,
         categories: names,
         settings: None,
-        training: None,
+        record: None,
         data: vec![Fingerprint::of(&arguments.weights.display().to_string())?],
     };
     let run = arguments.out.begin()?;

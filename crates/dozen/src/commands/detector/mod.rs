@@ -13,8 +13,15 @@ pub(crate) use tour::tour;
 
 use clap::Subcommand;
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::Failure;
+
+/// Of `--help`; each stands in the docs, where it is run.
+pub(crate) const EXAMPLES: &str = concat!(
+    "Examples:",
+    "\n  dozen detector eval runs/d scenes/boxes.json",
+    "\n  dozen detector predict runs/d scenes --shown 0.1 --out drawn",
+);
 
 /// What to do with boxes.
 #[derive(Subcommand, Debug)]

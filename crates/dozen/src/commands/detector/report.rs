@@ -48,13 +48,7 @@ pub(super) fn report(
         errors = errors.row([name.to_owned(), count.to_string()]);
     }
     report.section("What is wrong").table(errors);
-    let of = |name: &str| -> Vec<(f64, f64)> {
-        let value = |epoch: &dozen::nn::EpochRecord| {
-            let mut terms = epoch.train.iter().chain(&epoch.valid);
-            terms.find(|(term, _)| term == name).map(|(_, value)| (epoch.epoch as f64, *value))
-        };
-        history.epochs.iter().filter_map(value).collect()
-    };
+    let of = |term| history.curve(term);
     let losses = LinePlot::new("Losses", "epoch", "")
         .line("objectness", of("objectness"))
         .line("boxes of proposals", of("proposal_boxes"))

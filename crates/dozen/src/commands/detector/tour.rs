@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dozen::nn::{Decay, Existing, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig};
+use dozen::nn::{
+    Decay, Existing, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig, TrainingRecord,
+};
 use dozen::vision::detection::Pictured;
 use dozen::vision::detector::{
     Backbone, BoxesConfig, Branches, Config, Detector, DetectorConfig, Evaluation, Head, Input, Model, Neck,
@@ -13,9 +15,9 @@ use dozen::vision::made::scenes;
 use serde_json::json;
 
 use super::report::report;
-use crate::args::Context;
-use crate::commands::tour::{Check, Stop};
+use crate::context::Context;
 use crate::output::Failure;
+use crate::tour_stop::{Check, Stop};
 
 /// Sides of the pictures.
 const SIZE: usize = 64;
@@ -91,26 +93,23 @@ fn trained(
             frozen: 0,
             alternating: false,
         }),
-        training: Some(TrainConfig {
-            epochs: 10,
-            batch_size: 6,
-            patience: None,
-            schedule: Schedule { rate: 0.002, warm_up: 30, decay: Decay::Cosine },
-            seed: context.seed(),
-            tensorboard: false,
+        record: Some(TrainingRecord {
+            training: TrainConfig {
+                epochs: 10,
+                batch_size: 6,
+                patience: None,
+                schedule: Schedule { rate: 0.002, warm_up: 30, decay: Decay::Cosine },
+                seed: context.seed(),
+                tensorboard: false,
+            },
+            optimizer: OptimizerConfig::adam(0.0),
+            clip_norm: Some(5.0),
+            ema: Some(0.9),
         }),
         data: Vec::new(),
     };
     let run = RunFolder::begin(out, Existing::Overwrite)?;
-    let request = TrainRequest {
-        config,
-        network,
-        train: Arc::clone(train),
-        valid,
-        optimizer: OptimizerConfig::adam(0.0),
-        clip_norm: Some(5.0),
-        ema: Some(0.9),
-    };
+    let request = TrainRequest { config, network, train: Arc::clone(train), valid };
     let (model, history) = train_model(request, &run, &device, Progress::new(true))?;
     run.finish()?;
     let found = evaluate(&model, valid, &[]);

@@ -19,9 +19,9 @@ use serde_json::{Value, json};
 use super::apply::{figures, in_words};
 use super::data::Images;
 use super::report::report;
-use crate::args::Context;
+use crate::begun::Begun;
+use crate::context::Context;
 use crate::output::Failure;
-use crate::resume::Begun;
 use crate::training::{self, TrainingArguments};
 
 #[derive(Args, Debug)]
@@ -58,8 +58,8 @@ struct Network {
     #[arg(long, default_value_t = 64, value_name = "N")]
     width: usize,
     /// One map of stride 16, or a pyramid
-    #[arg(long, value_enum, default_value_t = NeckFlag::C4, value_name = "NECK")]
-    neck: NeckFlag,
+    #[arg(long, value_enum, default_value_t = Neck::C4, value_name = "NECK")]
+    neck: Neck,
     /// Weights of the backbone to begin at: a file with the names of torchvision or timm, the model folder of another detector
     /// or of dozen efficientnet, or none
     #[arg(long, default_value = "none", value_name = "FILE|DIR|none")]
@@ -74,11 +74,11 @@ struct Network {
     #[arg(long, default_value_t = 7, value_name = "K")]
     parts: usize,
     /// How parts become pixels, for rfcn
-    #[arg(long, value_enum, default_value_t = PsroiFlag::Rfcn, value_name = "HOW")]
-    psroi: PsroiFlag,
+    #[arg(long, value_enum, default_value_t = VotePooling::Rfcn, value_name = "HOW")]
+    psroi: VotePooling,
     /// For what boxes are corrected [default: per-class for faster-rcnn, else agnostic]
     #[arg(long, value_enum, value_name = "WHAT")]
-    box_regression: Option<RegressionFlag>,
+    box_regression: Option<Regression>,
     /// Learn from the proposals with the greatest losses
     #[arg(long)]
     ohem: bool,
@@ -156,45 +156,9 @@ enum Arch {
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy)]
-enum NeckFlag {
-    C4,
-    Fpn,
-}
-
-#[derive(ValueEnum, Debug, Clone, Copy)]
 enum HeadFlag {
     Linear,
     Stage,
-}
-
-#[derive(ValueEnum, Debug, Clone, Copy)]
-enum PsroiFlag {
-    /// As the paper's authors do
-    Rfcn,
-    /// As torchvision's ps_roi_pool does, which leaves out a map's last line and column
-    Torchvision,
-    /// Points between pixels
-    Align,
-}
-
-#[derive(ValueEnum, Debug, Clone, Copy)]
-enum RegressionFlag {
-    /// For all categories alike: of rfcn 4 k^2 maps
-    Agnostic,
-    /// For the background, too, which is never used: of rfcn 8 k^2 maps, as in its authors' code
-    Foreground,
-    /// For each category by itself
-    PerClass,
-}
-
-impl RegressionFlag {
-    fn regression(self) -> Regression {
-        match self {
-            Self::Agnostic => Regression::Agnostic,
-            Self::Foreground => Regression::Foreground,
-            Self::PerClass => Regression::PerClass,
-        }
-    }
 }
 
 impl Network {
@@ -231,11 +195,7 @@ impl Network {
 
     fn head(&self, backbone: Backbone) -> Head {
         if self.arch == Arch::Rfcn {
-            let pooling = match self.psroi {
-                PsroiFlag::Rfcn => VotePooling::Rfcn,
-                PsroiFlag::Torchvision => VotePooling::Torchvision,
-                PsroiFlag::Align => VotePooling::Align,
-            };
+            let pooling = self.psroi;
             let large = matches!(backbone, Backbone::Resnet(ResNetConfig { layers: 50.., .. }));
             return Head::Votes { parts: self.parts, channels: if large { 1024 } else { 256 }, pooling };
         }
@@ -253,7 +213,7 @@ impl Network {
         };
         BoxesConfig {
             sampled: self.sampled,
-            regression: self.box_regression.map_or(whole.regression, RegressionFlag::regression),
+            regression: self.box_regression.unwrap_or(whole.regression),
             examples: if self.ohem { Examples::Hard } else { Examples::Random },
             proposals: [whole.proposals[0].min(1000), whole.proposals[1].min(300)],
             ..whole
@@ -328,17 +288,14 @@ pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
     let run = arguments.training.run.begin(context)?;
     let device = arguments.training.one_device(context)?;
     let (training, network) = (&arguments.training, &arguments.network);
-    let schedule = training.config(context.seed())?;
+    let record = training.record(context.seed())?;
     let settings = arguments.settings()?;
     let (pictures, valid) = arguments.read(context)?;
     let backbone = network.backbone()?;
     let side = arguments.pictures.image_size;
     let model = DetectorConfig {
         backbone,
-        neck: match network.neck {
-            NeckFlag::C4 => Neck::C4,
-            NeckFlag::Fpn => Neck::Fpn,
-        },
+        neck: network.neck,
         head: network.head(backbone),
         branches: (network.arch == Arch::Tridentnet).then(|| arguments.branches.branches()),
         scales: network.anchors.clone(),
@@ -363,21 +320,13 @@ pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
         input: Input::imagenet(side, arguments.pictures.longest),
         categories: pictures.set().categories.clone(),
         settings: Some(settings),
-        training: Some(schedule),
+        record: Some(record),
         data,
     };
     let skipped = pictures.set().left_out.len() + valid.set().left_out.len();
     let images = pictures.len();
     Begun::learns_from(&run, &config.data)?;
-    let request = TrainRequest {
-        config,
-        network: detector,
-        train: Arc::new(pictures),
-        valid: &valid,
-        optimizer: training.optimizer(),
-        clip_norm: training.clip_norm,
-        ema: training.ema,
-    };
+    let request = TrainRequest { config, network: detector, train: Arc::new(pictures), valid: &valid };
     let (model, history) = train_model(request, &run, &device, context.progress())?;
     let found = evaluate(&model, &valid, &[]);
     let report = report(&model, &history, &found, &valid, &context.command_line());

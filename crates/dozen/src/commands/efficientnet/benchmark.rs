@@ -11,7 +11,7 @@ use dozen::vision::efficientnet::{
 use serde_json::json;
 
 use super::scale::number;
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results};
 
 #[derive(Args, Debug)]

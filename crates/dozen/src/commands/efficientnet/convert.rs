@@ -13,7 +13,7 @@ use dozen::vision::efficientnet::{
 use serde_json::json;
 
 use super::scale::number;
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results};
 use crate::training::Out;
 
@@ -27,7 +27,7 @@ pub(crate) struct Import {
     variant: Option<String>,
     /// Whose numerics the weights were trained with [default: what config.json says, torchvision with its names, tf with Keras', else timm]
     #[arg(long, value_enum, value_name = "WHOSE")]
-    numerics: Option<NumericsFlag>,
+    numerics: Option<Numerics>,
     /// A file with the names of the classes, one a line [default: class_0 and so on]
     #[arg(long, value_name = "FILE")]
     classes: Option<PathBuf>,
@@ -54,31 +54,11 @@ pub(crate) struct Export {
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy)]
-pub(super) enum NumericsFlag {
-    /// Of timm's efficientnet_*
-    Timm,
-    /// Of TensorFlow's checkpoints, timm's tf_efficientnet_* and Keras
-    Tf,
-    /// Of torchvision
-    Torchvision,
-}
-
-#[derive(ValueEnum, Debug, Clone, Copy)]
 enum Form {
     Timm,
     Torchvision,
     Keras,
     Onnx,
-}
-
-impl From<NumericsFlag> for Numerics {
-    fn from(flag: NumericsFlag) -> Self {
-        match flag {
-            NumericsFlag::Timm => Self::Timm,
-            NumericsFlag::Tf => Self::Tf,
-            NumericsFlag::Torchvision => Self::Torchvision,
-        }
-    }
 }
 
 /// Names of classes, one a line.
@@ -110,7 +90,7 @@ pub(super) fn import(arguments: &Import, context: &Context) -> Result<(), Failur
             ));
         }
     };
-    let numerics = arguments.numerics.map_or(source.numerics, Numerics::from);
+    let numerics = arguments.numerics.unwrap_or(source.numerics);
     let scaling = Scaling::of_variant(variant)?;
     let classes = source.classes().unwrap_or(1000);
     let model = VariantConfig { scaling, numerics, classes, stem_stride: 2, drop_path: 0.0 };
@@ -125,7 +105,8 @@ pub(super) fn import(arguments: &Import, context: &Context) -> Result<(), Failur
         classes: names(arguments.classes.as_deref(), classes)?,
         preprocessing,
         augmentation: None,
-        training: None,
+        settings: None,
+        record: None,
         data: vec![Fingerprint::of(&source.path.display().to_string())?],
     };
     let run = arguments.out.begin()?;

@@ -9,7 +9,7 @@ use dozen::vision::efficientnet::{Model, ranked};
 use dozen::vision::picture::Picture;
 use serde_json::json;
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results};
 
 #[derive(Args, Debug)]

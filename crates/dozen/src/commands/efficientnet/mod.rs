@@ -12,8 +12,16 @@ pub(crate) use tour::tour;
 
 use clap::Subcommand;
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::Failure;
+
+/// Of `--help`; each stands in the docs, where it is run.
+pub(crate) const EXAMPLES: &str = concat!(
+    "Examples:",
+    "\n  dozen efficientnet train photos --image-size 24 --stem-stride 1 --epochs 1 --out runs/photos",
+    "\n  dozen efficientnet predict runs/photos photos/star/00006.png --top 3",
+    "\n  dozen efficientnet explain runs/shapes shapes/star/00006.png --out star.png",
+);
 
 /// What to do with EfficientNets.
 #[derive(Subcommand, Debug)]

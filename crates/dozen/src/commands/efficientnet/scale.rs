@@ -4,7 +4,7 @@ use clap::Args;
 use dozen::vision::efficientnet::{Numerics, Scaling, VariantConfig, cost};
 use serde_json::json;
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results};
 
 #[derive(Args, Debug)]

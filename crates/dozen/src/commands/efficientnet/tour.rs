@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dozen::nn::{Decay, Existing, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig};
+use dozen::nn::{
+    Decay, Existing, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig, TrainingRecord,
+};
 use dozen::vision::efficientnet::{
     Config, EfficientNet, Engine, Numerics, Scaling, Settings, TrainRequest, VariantConfig, cost, evaluate,
     train_model,
@@ -14,9 +16,9 @@ use dozen::vision::picture::{Augmentation, Preprocessing, Resized};
 use serde_json::json;
 
 use super::train::report;
-use crate::args::Context;
-use crate::commands::tour::{Check, Stop};
+use crate::context::Context;
 use crate::output::Failure;
+use crate::tour_stop::{Check, Stop};
 
 /// Sides of the pictures.
 const SIZE: usize = 24;
@@ -39,13 +41,26 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
         classes: train.classes.clone(),
         preprocessing: Preprocessing { resized: Resized::Centre(SIZE), ..Preprocessing::imagenet(SIZE) },
         augmentation: Some(Augmentation { flip: true, shift: 1, ..Augmentation::NONE }),
-        training: Some(TrainConfig {
-            epochs: 25,
-            batch_size: 32,
-            patience: None,
-            schedule: Schedule { rate: 0.01, warm_up: 50, decay: Decay::Cosine },
-            seed: context.seed(),
-            tensorboard: false,
+        settings: Some(Settings {
+            label_smoothing: 0.0,
+            mixup: 0.0,
+            cutmix: 0.0,
+            class_weights: None,
+            frozen_epochs: 0,
+            layer_decay: 1.0,
+        }),
+        record: Some(TrainingRecord {
+            training: TrainConfig {
+                epochs: 25,
+                batch_size: 32,
+                patience: None,
+                schedule: Schedule { rate: 0.01, warm_up: 50, decay: Decay::Cosine },
+                seed: context.seed(),
+                tensorboard: false,
+            },
+            optimizer: OptimizerConfig::adam(0.0),
+            clip_norm: None,
+            ema: Some(0.97),
         }),
         data: Vec::new(),
     };
@@ -56,17 +71,6 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
         network: EfficientNet::new(&model, &device.clone().autodiff()),
         train: Arc::new(train),
         valid: &valid,
-        optimizer: OptimizerConfig::adam(0.0),
-        clip_norm: None,
-        ema: Some(0.97),
-        settings: Settings {
-            label_smoothing: 0.0,
-            mixup: 0.0,
-            cutmix: 0.0,
-            class_weights: None,
-            frozen_epochs: 0,
-            layer_decay: 1.0,
-        },
     };
     let (model, history) = train_model(request, &run, std::slice::from_ref(&device), Progress::new(true))?;
     run.finish()?;

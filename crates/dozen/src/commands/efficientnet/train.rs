@@ -16,11 +16,10 @@ use dozen::vision::picture::{Augmentation, Preprocessing, Resized};
 use serde_json::json;
 
 use super::apply::{in_words, left_out};
-use super::convert::NumericsFlag;
 use super::scale::number;
-use crate::args::Context;
+use crate::begun::Begun;
+use crate::context::Context;
 use crate::output::Failure;
-use crate::resume::Begun;
 use crate::training::{self, TrainingArguments};
 
 #[derive(Args, Debug)]
@@ -60,7 +59,7 @@ struct Network {
     weights: String,
     /// Whose numerics [default: those of the weights, else timm]
     #[arg(long, value_enum, value_name = "WHOSE")]
-    numerics: Option<NumericsFlag>,
+    numerics: Option<Numerics>,
     /// Epochs at the start in which only the classifier learns
     #[arg(long, default_value_t = 0, value_name = "N")]
     freeze: u64,
@@ -177,7 +176,7 @@ pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
     let devices = arguments.training.devices(context)?;
     let device = &devices[0];
     let (training, settings) = (&arguments.training, &arguments.network);
-    let schedule = training.config(context.seed())?;
+    let record = training.record(context.seed())?;
     let augmentation = arguments.augmentation()?;
     let (pictures, valid) = arguments.read(context)?;
     let variant = number(&settings.variant)?;
@@ -189,7 +188,7 @@ pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
         "none" => None,
         name => Some(Source::open(name)?),
     };
-    let numerics = settings.numerics.map(Numerics::from).or(source.as_ref().map(|source| source.numerics));
+    let numerics = settings.numerics.or(source.as_ref().map(|source| source.numerics));
     let model = VariantConfig {
         scaling,
         numerics: numerics.unwrap_or(Numerics::Timm),
@@ -199,6 +198,9 @@ pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
     };
     model.validate()?;
     let preprocessing = arguments.preprocessing(source.as_ref(), variant, &scaling);
+    if arguments.pictures.image_size == Some(0) {
+        return Err(Failure::request("--image-size must be at least 1"));
+    }
     if !(0.0..=1.0).contains(&settings.layer_decay) {
         return Err(Failure::request("--layer-decay lies in [0, 1]"));
     }
@@ -217,29 +219,21 @@ pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
         classes: pictures.classes.clone(),
         preprocessing,
         augmentation: Some(augmentation),
-        training: Some(schedule),
-        data,
-    };
-    let skipped = pictures.left_out.len() + valid.left_out.len();
-    let pictures = Arc::new(pictures);
-    Begun::learns_from(&run, &config.data)?;
-    let request = TrainRequest {
-        config,
-        network,
-        train: Arc::clone(&pictures),
-        valid: &valid,
-        optimizer: training.optimizer(),
-        clip_norm: training.clip_norm,
-        ema: training.ema,
-        settings: Settings {
+        settings: Some(Settings {
             label_smoothing: settings.label_smoothing,
             mixup: arguments.pictures.mixup,
             cutmix: arguments.pictures.cutmix,
             class_weights: settings.balance.then(|| balance(&pictures)),
             frozen_epochs: settings.freeze,
             layer_decay: settings.layer_decay,
-        },
+        }),
+        record: Some(record),
+        data,
     };
+    let skipped = pictures.left_out.len() + valid.left_out.len();
+    let pictures = Arc::new(pictures);
+    Begun::learns_from(&run, &config.data)?;
+    let request = TrainRequest { config, network, train: Arc::clone(&pictures), valid: &valid };
     let (model, history) = train_model(request, &run, &devices, context.progress())?;
     let found = evaluate(&model, &valid)?;
     let report = report(&model, &history, &found, &valid, &context.command_line());
@@ -296,13 +290,7 @@ pub(super) fn report(
             .row(["log loss".into(), format!("{:.4}", found.log_loss)])
             .row(["calibration error".into(), format!("{:.4}", found.calibration_error)]),
     );
-    let of = |name: &str| -> Vec<(f64, f64)> {
-        let value = |epoch: &dozen::nn::EpochRecord| {
-            let mut terms = epoch.train.iter().chain(&epoch.valid);
-            terms.find(|(term, _)| term == name).map(|(_, value)| (epoch.epoch as f64, *value))
-        };
-        history.epochs.iter().filter_map(value).collect()
-    };
+    let of = |term| history.curve(term);
     let losses = LinePlot::new("Loss", "epoch", "nats")
         .line("training", of("loss"))
         .line("held out", of("valid_log_loss"));

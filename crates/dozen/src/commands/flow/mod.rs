@@ -7,12 +7,23 @@ mod tour;
 mod train;
 
 use clap::Subcommand;
+use dozen::generative::flow::Model;
 
-use crate::args::Context;
+use crate::codes::{self, Decode, Interpolate};
+use crate::context::Context;
 use crate::data::{OnData, ToTable};
+use crate::made_rows::Sample;
 use crate::output::Failure;
 
 pub(crate) use tour::tour;
+
+/// Of `--help`; each stands in the docs, where it is run.
+pub(crate) const EXAMPLES: &str = concat!(
+    "Examples:",
+    "\n  dozen flow train board.csv --columns x,y --epochs 15 --out runs/board",
+    "\n  dozen flow score runs/board board.csv --out scores.csv",
+    "\n  dozen flow sample runs/board -n 5",
+);
 
 /// What to do with normalizing flows.
 #[derive(Subcommand, Debug)]
@@ -24,13 +35,13 @@ pub(crate) enum Command {
     /// The log-probability of each row, its base values, and how odd it is
     Score(ToTable),
     /// Draw rows
-    Sample(apply::Sample),
+    Sample(Sample),
     /// The base's values of each row
     Encode(ToTable),
     /// The rows of base values
-    Decode(ToTable),
+    Decode(Decode),
     /// Rows on the way from one row to another, straight in the base
-    Interpolate(apply::Interpolate),
+    Interpolate(Interpolate),
 }
 
 pub(crate) fn run(command: Command, context: &Context) -> Result<(), Failure> {
@@ -39,8 +50,13 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Eval(arguments) => apply::eval(&arguments, context),
         Command::Score(arguments) => apply::score(&arguments, context),
         Command::Sample(arguments) => apply::sample(&arguments, context),
-        Command::Encode(arguments) => apply::encode(&arguments, context),
-        Command::Decode(arguments) => apply::decode(&arguments, context),
-        Command::Interpolate(arguments) => apply::interpolate(&arguments, context),
+        Command::Encode(arguments) => codes::encode(&arguments, context, |on| apply::open(on, context)),
+        Command::Decode(arguments) => {
+            let device = context.device()?;
+            codes::decode(&arguments, context, |folder| Model::open(folder, &device))
+        }
+        Command::Interpolate(arguments) => {
+            codes::interpolate(&arguments, context, |on| apply::open(on, context))
+        }
     }
 }

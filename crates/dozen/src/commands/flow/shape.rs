@@ -32,8 +32,8 @@ pub(super) struct Shape {
     #[arg(long, default_value_t = 1e-4, value_name = "T")]
     tolerance: f64,
     /// How training finds the divergence, for continuous
-    #[arg(long, value_enum, default_value_t = TraceFlag::Exact, value_name = "HOW")]
-    trace: TraceFlag,
+    #[arg(long, value_enum, default_value_t = Trace::Exact, value_name = "HOW")]
+    trace: Trace,
     /// Batch normalisation after each autoregressive or coupling step
     #[arg(long)]
     batch_norm: bool,
@@ -86,14 +86,6 @@ enum SolverFlag {
     Rk4,
     /// As many steps as --tolerance asks for
     Rk45,
-}
-
-#[derive(ValueEnum, Debug, Clone, Copy)]
-enum TraceFlag {
-    /// As it is
-    Exact,
-    /// Along a random direction, right on average
-    Hutchinson,
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy)]
@@ -161,13 +153,7 @@ impl Shape {
             PresetFlag::Planar => Preset::Planar,
             PresetFlag::Radial => Preset::Radial,
             PresetFlag::Rectified => Preset::Rectified(self.solver(24)),
-            PresetFlag::Continuous => Preset::Continuous(
-                self.solver(8),
-                match self.trace {
-                    TraceFlag::Exact => Trace::Exact,
-                    TraceFlag::Hutchinson => Trace::Hutchinson,
-                },
-            ),
+            PresetFlag::Continuous => Preset::Continuous(self.solver(8), self.trace),
         }
     }
 

@@ -4,14 +4,16 @@ use std::path::Path;
 
 use dozen::data::{Schema, Table, make, split_rows};
 use dozen::generative::flow::{
-    BaseConfig, Config, FlowConfig, Preset, TrainRequest, evaluate, train_model, training_report,
+    BaseConfig, FlowConfig, Preset, Saved, TrainRequest, evaluate, train_model, training_report,
 };
-use dozen::nn::{Decay, Existing, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig};
+use dozen::nn::{
+    Decay, Existing, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig, TrainingRecord,
+};
 use serde_json::json;
 
-use crate::args::Context;
-use crate::commands::tour::{Check, Stop};
+use crate::context::Context;
 use crate::output::Failure;
+use crate::tour_stop::{Check, Stop};
 
 /// A board whose entropy is known: the log-probability that a flow can at best reach.
 pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
@@ -21,23 +23,25 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
     let parts = split_rows(table.rows(), &[0.8, 0.2], context.seed())?;
     let (train, valid) = (table.select(&parts[0]), table.select(&parts[1]));
     let columns = Schema::infer(&train, &[])?;
-    let config = Config {
+    let config = Saved {
         model: FlowConfig::preset(Preset::Nsf, 3, &[32, 32], 8, BaseConfig::Gaussian),
         whole: vec![false; 2],
         variational: None,
         image: None,
         condition: Schema { columns: Vec::new() },
-        training: TrainConfig {
-            epochs: 30,
-            batch_size: 256,
-            patience: None,
-            schedule: Schedule { rate: 0.005, warm_up: 0, decay: Decay::Cosine },
-            seed: context.seed(),
-            tensorboard: false,
+        record: TrainingRecord {
+            training: TrainConfig {
+                epochs: 30,
+                batch_size: 256,
+                patience: None,
+                schedule: Schedule { rate: 0.005, warm_up: 0, decay: Decay::Cosine },
+                seed: context.seed(),
+                tensorboard: false,
+            },
+            optimizer: OptimizerConfig::adam(0.0),
+            clip_norm: Some(5.0),
+            ema: None,
         },
-        optimizer: OptimizerConfig::adam(0.0),
-        clip_norm: Some(5.0),
-        ema: None,
         data: Vec::new(),
         columns,
     };

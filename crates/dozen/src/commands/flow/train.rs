@@ -6,17 +6,16 @@ use std::time::Instant;
 use clap::Args;
 use dozen::data::Table;
 use dozen::generative::flow::{
-    Calibration, Config, Evaluation, Model, TrainRequest, TransformConfig, evaluate, score, train_model,
-    training_report,
+    Evaluation, Model, Saved, TrainRequest, TransformConfig, evaluate, train_model, training_report,
 };
 use serde_json::json;
 
 use super::chosen::{Chosen, Columns};
 use super::shape::Shape;
-use crate::args::Context;
+use crate::begun::Begun;
+use crate::context::Context;
 use crate::data::TrainingData;
 use crate::output::Failure;
-use crate::resume::Begun;
 use crate::training::{self, TrainingArguments};
 
 #[derive(Args, Debug)]
@@ -40,17 +39,11 @@ pub(crate) struct Train {
     reflow: Option<PathBuf>,
 }
 
-/// The file of held-out log-probabilities in a model folder.
-pub(super) const CALIBRATION: &str = "calibration.json";
-
-/// Held-out rows that odd ones are compared with, at most.
-const CALIBRATED: usize = 10_000;
-
 pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
     let run = arguments.training.run.begin(context)?;
     let devices = arguments.training.devices(context)?;
-    let training = arguments.training.config(context.seed())?;
+    let record = arguments.training.record(context.seed())?;
     let parts = arguments.data.read(context.seed())?;
     let teacher = arguments.reflow.as_ref().map(|model| Model::open(model, &devices[0])).transpose()?;
     let columns = match &teacher {
@@ -66,17 +59,14 @@ pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
             "--variational needs a flow that is learnt by the likelihood, which rectified is not",
         ));
     }
-    let config = Config {
+    let config = Saved {
         model,
         whole: columns.whole,
         variational: columns.variational.then(|| arguments.shape.hidden()),
         image: columns.image,
         columns: columns.modelled,
         condition: columns.condition,
-        training,
-        optimizer: arguments.training.optimizer(),
-        clip_norm: arguments.training.clip_norm,
-        ema: arguments.training.ema,
+        record,
         data: parts.fingerprints()?,
     };
     let width = config.columns.columns.len();
@@ -103,9 +93,6 @@ pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
     let (model, history) = train_model(request, &run, &devices, context.progress())?;
     let held_out = evaluate(&model, &parts.valid)?;
     let tested = parts.test.as_ref().map(|test| evaluate(&model, test)).transpose()?;
-    let some: Vec<usize> = (0..parts.valid.rows().min(CALIBRATED)).collect();
-    let calibration = Calibration::new(score(&model, &parts.valid.select(&some))?.log_prob);
-    run.write_json(CALIBRATION, &calibration)?;
     let report = training_report(&model, &history, &held_out, &parts.valid, &context.command_line())?;
     run.write_text("report.html", &report.html())?;
     let mut results = training::trained("flow", model.parameters() as u64, &history)

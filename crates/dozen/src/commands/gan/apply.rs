@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use clap::Args;
 use dozen::data::{Column, ImageShape, Matrix, Table, write_table};
+use dozen::generative::TableModel;
 use dozen::generative::gan::{Beside, Evaluation, Model, evaluate};
 use dozen::generative::vae;
 use dozen::nn::{Error, ModelFolder};
@@ -12,10 +13,10 @@ use dozen::vision::efficientnet;
 use dozen::vision::picture::Picture;
 use serde_json::{Value, json};
 
-use crate::args::Context;
-use crate::data::{LABEL, OnData, ToTable, class_or_given, number_column};
+use crate::context::Context;
+use crate::data::{LABEL, OnData, ToTable, number_column};
+use crate::made_rows::{Made, Sample};
 use crate::output::{Failure, Results};
-use crate::pictures;
 
 fn open(on: &OnData, context: &Context) -> Result<(Model, Table), Failure> {
     let model = Model::open(&on.model, &context.device()?)?;
@@ -46,17 +47,6 @@ pub(crate) struct Eval {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Sample {
-    /// A model folder
-    model: PathBuf,
-    /// Rows to draw
-    #[arg(short = 'n', long, default_value_t = 10, value_name = "N")]
-    rows: usize,
-    #[command(flatten)]
-    made: Made,
-}
-
-#[derive(Args, Debug)]
 pub(crate) struct Interpolate {
     /// A model folder
     model: PathBuf,
@@ -65,20 +55,6 @@ pub(crate) struct Interpolate {
     count: usize,
     #[command(flatten)]
     made: Made,
-}
-
-/// Of rows that are made.
-#[derive(Args, Debug)]
-struct Made {
-    /// The class of a conditional model's rows
-    #[arg(long, value_name = "VALUE", conflicts_with = "given")]
-    class: Option<String>,
-    /// For a conditional model: the condition's columns with the values of all rows
-    #[arg(long, value_name = "COLUMN=VALUE,...")]
-    given: Option<String>,
-    /// The table to write, or of images a .png with all of them [default: CSV on standard output]
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
 }
 
 pub(super) fn eval(arguments: &Eval, context: &Context) -> Result<(), Failure> {
@@ -250,40 +226,22 @@ pub(super) fn score(arguments: &ToTable, context: &Context) -> Result<(), Failur
 }
 
 pub(super) fn sample(arguments: &Sample, context: &Context) -> Result<(), Failure> {
-    let Sample { model, rows, made } = arguments;
-    make(model, *rows, made, context, |model, condition| model.sample(*rows, condition, context.seed()))
+    let (device, seed) = (context.device()?, context.seed());
+    arguments.run(
+        context,
+        |folder| Model::open(folder, &device),
+        |model, rows, condition| model.draw(rows, condition, seed),
+    )
 }
 
 pub(super) fn interpolate(arguments: &Interpolate, context: &Context) -> Result<(), Failure> {
+    let started = Instant::now();
     let Interpolate { model, count, made } = arguments;
     if *count < 2 {
         return Err(Failure::request("-n must be at least 2: both ends are among the rows"));
     }
-    make(model, *count, made, context, |model, condition| {
-        model.interpolate(*count, condition, context.seed())
+    let model = Model::open(model, &context.device()?)?;
+    made.write(&model, *count, started, context, |condition| {
+        Ok(model.interpolate(*count, condition, context.seed()))
     })
-}
-
-fn make(
-    folder: &Path,
-    rows: usize,
-    made: &Made,
-    context: &Context,
-    cells: impl FnOnce(&Model, &Matrix) -> Matrix,
-) -> Result<(), Failure> {
-    let started = Instant::now();
-    if rows == 0 {
-        return Err(Failure::request("-n must be at least 1"));
-    }
-    let model = Model::open(folder, &context.device()?)?;
-    let schema = &model.config().condition;
-    let condition = class_or_given(schema, made.class.as_deref(), made.given.as_deref(), rows)?;
-    let cells = cells(&model, &condition);
-    let seconds = started.elapsed().as_secs_f64();
-    let json = json!({ "rows": rows, "rows_per_second": rows as f64 / seconds, "seconds": seconds });
-    let light =
-        Matrix::new(cells.values().iter().map(|value| 0.5 * (value + 1.0)).collect(), cells.columns());
-    let images = model.config().image.map(|shape| (shape, &light));
-    let table = model.config().columns.decode(&cells)?;
-    pictures::write_or_print(&table, images, made.out.as_deref(), json, context)
 }

@@ -7,11 +7,20 @@ mod train;
 
 use clap::Subcommand;
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::data::ToTable;
+use crate::made_rows::Sample;
 use crate::output::Failure;
 
 pub(crate) use tour::tour;
+
+/// Of `--help`; each stands in the docs, where it is run.
+pub(crate) const EXAMPLES: &str = concat!(
+    "Examples:",
+    "\n  dozen gan train blobs.csv --conditional --noise 8 --hidden 64 --iterations 300 --out runs/given",
+    "\n  dozen gan sample runs/given -n 5 --class part_1",
+    "\n  dozen gan eval runs/ring held-out.csv --rows 500 --train ring.csv",
+);
 
 /// What to do with generative adversarial networks.
 #[derive(Subcommand, Debug)]
@@ -23,7 +32,7 @@ pub(crate) enum Command {
     /// The critic's value of each row
     Score(ToTable),
     /// Draw rows or images
-    Sample(apply::Sample),
+    Sample(Sample),
     /// Rows on the way from one noise to another
     Interpolate(apply::Interpolate),
 }

@@ -30,8 +30,8 @@ pub(super) struct Shape {
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_values_t = [32, 64, 128, 256])]
     critic_channels: Vec<usize>,
     /// How a convolutional generator doubles sides
-    #[arg(long, value_enum, default_value_t = UpsamplingFlag::Nearest, value_name = "HOW")]
-    upsampling: UpsamplingFlag,
+    #[arg(long, value_enum, default_value_t = Upsampling::Nearest, value_name = "HOW")]
+    upsampling: Upsampling,
     /// Batch normalisation in the generator [default: for images]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     batch_norm: Option<bool>,
@@ -45,8 +45,8 @@ pub(super) struct Shape {
     #[arg(long, default_value_t = 0, value_name = "N")]
     minibatch_features: usize,
     /// How numbers of a table reach the networks
-    #[arg(long, value_enum, default_value_t = NumbersFlag::Standard, value_name = "HOW")]
-    numbers: NumbersFlag,
+    #[arg(long, value_enum, default_value_t = Numbers::Standard, value_name = "HOW")]
+    pub(super) numbers: Numbers,
 }
 
 /// How they play.
@@ -54,8 +54,8 @@ pub(super) struct Shape {
 #[command(next_help_heading = "Game")]
 pub(super) struct Game {
     /// What both sides make small
-    #[arg(long, value_enum, default_value_t = LossFlag::NonSaturating, value_name = "LOSS")]
-    loss: LossFlag,
+    #[arg(long, value_enum, default_value_t = Loss::NonSaturating, value_name = "LOSS")]
+    loss: Loss,
     /// What holds the discriminator's slopes [default: gradient-penalty for wasserstein, spectral for hinge, else none]
     #[arg(long, value_enum, value_name = "HOW")]
     lipschitz: Option<LipschitzFlag>,
@@ -103,36 +103,6 @@ enum NetworkFlag {
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy)]
-enum UpsamplingFlag {
-    /// Each pixel becomes four, and then a convolution
-    Nearest,
-    /// Transposed convolutions
-    Transposed,
-}
-
-#[derive(ValueEnum, Debug, Clone, Copy)]
-enum NumbersFlag {
-    /// Standardised
-    Standard,
-    /// Around the modes of their column
-    Modes,
-}
-
-#[derive(ValueEnum, Debug, Clone, Copy)]
-enum LossFlag {
-    /// The game of the first paper, whose gradient fades where the discriminator is sure
-    Minimax,
-    /// The generator makes `-ln D` small
-    NonSaturating,
-    /// Squares
-    LeastSquares,
-    /// Hinges
-    Hinge,
-    /// The Wasserstein distance's dual
-    Wasserstein,
-}
-
-#[derive(ValueEnum, Debug, Clone, Copy)]
 enum LipschitzFlag {
     /// Nothing
     None,
@@ -154,13 +124,6 @@ enum OptimizerFlag {
 }
 
 impl Shape {
-    pub(super) fn numbers(&self) -> Numbers {
-        match self.numbers {
-            NumbersFlag::Standard => Numbers::Standard,
-            NumbersFlag::Modes => Numbers::Modes,
-        }
-    }
-
     pub(super) fn config(
         &self,
         game: &Game,
@@ -180,10 +143,7 @@ impl Shape {
                 shape,
                 generator: self.channels.clone(),
                 critic: self.critic_channels.clone(),
-                upsampling: match self.upsampling {
-                    UpsamplingFlag::Nearest => Upsampling::Nearest,
-                    UpsamplingFlag::Transposed => Upsampling::Transposed,
-                },
+                upsampling: self.upsampling,
                 residual: kind == NetworkFlag::Residual,
             },
         };
@@ -191,9 +151,9 @@ impl Shape {
         Ok(GanConfig {
             network,
             noise: self.noise,
-            loss: game.loss(),
+            loss: game.loss,
             lipschitz,
-            critic_steps: game.critic_steps.unwrap_or(if game.loss() == Loss::Wasserstein { 5 } else { 1 }),
+            critic_steps: game.critic_steps.unwrap_or(if game.loss == Loss::Wasserstein { 5 } else { 1 }),
             batch_norm: self.batch_norm.unwrap_or(image.is_some()),
             critic_batch_norm: self
                 .critic_batch_norm
@@ -209,18 +169,8 @@ impl Shape {
 }
 
 impl Game {
-    fn loss(&self) -> Loss {
-        match self.loss {
-            LossFlag::Minimax => Loss::Minimax,
-            LossFlag::NonSaturating => Loss::NonSaturating,
-            LossFlag::LeastSquares => Loss::LeastSquares,
-            LossFlag::Hinge => Loss::Hinge,
-            LossFlag::Wasserstein => Loss::Wasserstein,
-        }
-    }
-
     fn lipschitz(&self) -> Lipschitz {
-        match (self.lipschitz, self.loss()) {
+        match (self.lipschitz, self.loss) {
             (Some(LipschitzFlag::Clip), _) => Lipschitz::Clip { bound: self.clip },
             (Some(LipschitzFlag::R1), _) => Lipschitz::R1 { weight: self.penalty },
             (Some(LipschitzFlag::GradientPenalty), _) | (None, Loss::Wasserstein) => {

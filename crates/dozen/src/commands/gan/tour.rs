@@ -4,15 +4,17 @@ use std::path::Path;
 
 use dozen::data::{ImageShape, Schema, make, split_rows};
 use dozen::generative::gan::{
-    Beside, Columns, Config, GanConfig, Lipschitz, Loss, NetworkConfig, Numbers, TrainRequest, evaluate,
+    Beside, Columns, GanConfig, Lipschitz, Loss, NetworkConfig, Numbers, Saved, TrainRequest, evaluate,
     train_model, training_report,
 };
-use dozen::nn::{Decay, Existing, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig};
+use dozen::nn::{
+    Decay, Existing, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig, TrainingRecord,
+};
 use serde_json::json;
 
-use crate::args::Context;
-use crate::commands::tour::{Check, Stop};
+use crate::context::Context;
 use crate::output::Failure;
+use crate::tour_stop::{Check, Stop};
 
 /// Eight Gaussians on a ring: does the generator find them all, and what does the critic say beside the exact distance?
 pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
@@ -26,23 +28,25 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
     let image: Option<ImageShape> = None;
     let network = NetworkConfig::Mlp { generator: vec![128; 3], critic: vec![128; 2] };
     let plain = GanConfig::plain(network, Loss::Wasserstein, Lipschitz::GradientPenalty { weight: 0.1 });
-    let config = Config {
+    let config = Saved {
         model: GanConfig { noise: 2, critic_steps: 2, steps_per_epoch: 150, ..plain },
         layout: Columns::fit(&columns, &cells, Numbers::Standard, image),
         columns,
         condition: none,
         image,
-        training: TrainConfig {
-            epochs: 20,
-            batch_size: 128,
-            patience: None,
-            schedule: Schedule { rate: 0.002, warm_up: 0, decay: Decay::Linear },
-            seed: context.seed(),
-            tensorboard: false,
+        record: TrainingRecord {
+            training: TrainConfig {
+                epochs: 20,
+                batch_size: 128,
+                patience: None,
+                schedule: Schedule { rate: 0.002, warm_up: 0, decay: Decay::Linear },
+                seed: context.seed(),
+                tensorboard: false,
+            },
+            optimizer: OptimizerConfig::Adam { beta_1: 0.5, beta_2: 0.99, epsilon: 1e-8, weight_decay: 0.0 },
+            clip_norm: None,
+            ema: Some(0.99),
         },
-        optimizer: OptimizerConfig::Adam { beta_1: 0.5, beta_2: 0.99, epsilon: 1e-8, weight_decay: 0.0 },
-        clip_norm: None,
-        ema: Some(0.99),
         data: Vec::new(),
     };
     let run = RunFolder::begin(out, Existing::Overwrite)?;

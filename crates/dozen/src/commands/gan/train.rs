@@ -5,17 +5,17 @@ use std::time::Instant;
 use clap::Args;
 use dozen::data::{Kind, Schema};
 use dozen::generative::gan::{
-    Beside, Columns, Config, TrainRequest, animation, evaluate, train_model, training_report,
+    Beside, Columns, Saved, TrainRequest, animation, evaluate, train_model, training_report,
 };
-use dozen::nn::{Decay, Schedule, TrainConfig};
+use dozen::nn::{Decay, Schedule, TrainConfig, TrainingRecord};
 use serde_json::json;
 
 use super::shape::{Game, Shape};
-use crate::args::Context;
+use crate::begun::Begun;
 use crate::columns::{self, ColumnArguments, unit_interval};
+use crate::context::Context;
 use crate::data::TrainingData;
 use crate::output::{Failure, Results};
-use crate::resume::Begun;
 use crate::training::{self, Run};
 
 #[derive(Args, Debug)]
@@ -82,14 +82,6 @@ impl Training {
         if self.iterations == 0 || self.batch_size == 0 {
             return Err(Failure::request("--iterations and --batch-size must be at least 1"));
         }
-        if !(rate > 0.0 && rate.is_finite()) {
-            return Err(Failure::request(format!("--rate must be a positive number, not {rate}")));
-        }
-        if let Some(decay) = self.ema
-            && !(0.0..1.0).contains(&decay)
-        {
-            return Err(Failure::request(format!("--ema must lie in [0, 1), not {decay}")));
-        }
         Ok(TrainConfig {
             epochs: self.iterations.div_ceil(self.steps_per_epoch()) as u64,
             batch_size: self.batch_size,
@@ -126,7 +118,12 @@ pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
     let device = context.device()?;
     let (training, chosen) = (&arguments.training, &arguments.columns);
     let (optimizer, rate) = arguments.game.optimizer()?;
-    let settings = training.config(rate, context.seed())?;
+    let record = TrainingRecord {
+        training: training.config(rate, context.seed())?,
+        optimizer,
+        clip_norm: training.clip_norm,
+        ema: training.ema,
+    };
     let parts = arguments.data.read(context.seed())?;
     let columns::Columns { modelled, condition, image } = chosen.choose(
         &parts.train,
@@ -142,18 +139,16 @@ pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
     )?;
     let model = arguments.shape.config(&arguments.game, image, training.steps_per_epoch())?;
     model.validate()?;
+    record.validate()?;
     let (cells, held_out) = (modelled.encode(&parts.train)?, modelled.encode(&parts.valid)?);
     let given = (condition.encode(&parts.train)?, condition.encode(&parts.valid)?);
-    let config = Config {
-        layout: Columns::fit(&modelled, &cells, arguments.shape.numbers(), image),
+    let config = Saved {
+        layout: Columns::fit(&modelled, &cells, arguments.shape.numbers, image),
         model,
         columns: modelled,
         condition,
         image,
-        training: settings,
-        optimizer,
-        clip_norm: training.clip_norm,
-        ema: training.ema,
+        record,
         data: parts.fingerprints()?,
     };
     Begun::learns_from(&run, &config.data)?;

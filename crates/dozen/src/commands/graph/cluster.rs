@@ -8,7 +8,7 @@ use dozen::graph::{Clustering, Convention, HdbscanConfig, Selection, cut, euclid
 use serde_json::{Value, json};
 
 use super::{PointTable, page, write};
-use crate::args::Context;
+use crate::context::Context;
 use crate::data::{ReadArguments, number_column};
 use crate::output::{Failure, Results, write_report};
 
@@ -54,8 +54,8 @@ struct HdbscanArguments {
     #[arg(long = "match", value_enum, default_value_t = MatchFlag::Hdbscan, value_name = "PACKAGE")]
     like: MatchFlag,
     /// How clusters are chosen from the tree
-    #[arg(long, value_enum, default_value_t = SelectionFlag::Eom, value_name = "HOW")]
-    selection: SelectionFlag,
+    #[arg(long, value_enum, default_value_t = Selection::ExcessOfMass, value_name = "HOW")]
+    selection: Selection,
     /// All points may be one cluster
     #[arg(long)]
     allow_single_cluster: bool,
@@ -79,14 +79,6 @@ enum MatchFlag {
     Sklearn,
 }
 
-#[derive(ValueEnum, Debug, Clone, Copy)]
-enum SelectionFlag {
-    /// Those most stable: excess of mass
-    Eom,
-    /// Those that do not split
-    Leaf,
-}
-
 impl HdbscanArguments {
     fn config(&self) -> HdbscanConfig {
         HdbscanConfig {
@@ -96,10 +88,7 @@ impl HdbscanArguments {
                 MatchFlag::Sklearn => Convention::WithSelf,
                 MatchFlag::Hdbscan | MatchFlag::FastHdbscan => Convention::Others,
             },
-            selection: match self.selection {
-                SelectionFlag::Eom => Selection::ExcessOfMass,
-                SelectionFlag::Leaf => Selection::Leaf,
-            },
+            selection: self.selection,
             allow_single: self.allow_single_cluster,
         }
     }

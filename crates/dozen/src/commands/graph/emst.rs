@@ -8,7 +8,7 @@ use dozen::graph::{core_distances, mutual_reachability_tree};
 use serde_json::json;
 
 use super::{PointTable, write};
-use crate::args::Context;
+use crate::context::Context;
 use crate::data::{ReadArguments, number_column};
 use crate::output::{Failure, Results};
 

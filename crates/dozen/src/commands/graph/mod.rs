@@ -13,11 +13,19 @@ use clap::Subcommand;
 use dozen::data::{Column, Table, read_table, read_tsplib, write_table};
 use dozen::graph::Points;
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::data::{ReadArguments, rows_of};
 use crate::output::Failure;
 
 pub(crate) use tour::tour;
+
+/// Of `--help`; each stands in the docs, where it is run.
+pub(crate) const EXAMPLES: &str = concat!(
+    "Examples:",
+    "\n  dozen graph mst roads.csv --out tree.csv",
+    "\n  dozen graph emst moons.csv --columns x,y --out emst.csv",
+    "\n  dozen graph cluster moons.csv --columns x,y --out clusters.csv",
+);
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use dozen::data::{Column, EdgeList, Values, read_edge_list};
 use dozen::graph::{
     Algorithm, Forest, Graph, Membership, Weight, maximum_spanning_forest, membership,
@@ -12,7 +12,7 @@ use dozen::graph::{
 use serde_json::json;
 
 use super::write;
-use crate::args::Context;
+use crate::context::Context;
 use crate::data::{ReadArguments, number_column};
 use crate::output::{Failure, Results};
 
@@ -22,8 +22,8 @@ pub(crate) struct Arguments {
     #[arg(value_name = "EDGES")]
     edges: String,
     /// How to find the forest; all find the same one
-    #[arg(long, value_enum, default_value_t = AlgorithmFlag::Auto, value_name = "ALGORITHM")]
-    algorithm: AlgorithmFlag,
+    #[arg(long, value_enum, default_value_t = Algorithm::Auto, value_name = "ALGORITHM")]
+    algorithm: Algorithm,
     /// The heaviest forest instead
     #[arg(long)]
     maximum: bool,
@@ -35,27 +35,6 @@ pub(crate) struct Arguments {
     out: Option<PathBuf>,
     #[command(flatten)]
     read: ReadArguments,
-}
-
-#[derive(ValueEnum, Debug, Clone, Copy)]
-enum AlgorithmFlag {
-    Auto,
-    Kruskal,
-    FilterKruskal,
-    Prim,
-    Boruvka,
-}
-
-impl AlgorithmFlag {
-    fn algorithm(self) -> Algorithm {
-        match self {
-            Self::Auto => Algorithm::Auto,
-            Self::Kruskal => Algorithm::Kruskal,
-            Self::FilterKruskal => Algorithm::FilterKruskal,
-            Self::Prim => Algorithm::Prim,
-            Self::Boruvka => Algorithm::Boruvka,
-        }
-    }
 }
 
 fn name(algorithm: Algorithm) -> &'static str {
@@ -151,7 +130,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
 impl Arguments {
     fn solve<W: Weight>(&self, list: &EdgeList, weights: &[W]) -> Result<Forest, Failure> {
         let EdgeList { nodes, sources, targets, .. } = list;
-        let algorithm = self.algorithm.algorithm();
+        let algorithm = self.algorithm;
         if self.maximum {
             return Ok(maximum_spanning_forest(*nodes, sources, targets, weights, algorithm)?);
         }

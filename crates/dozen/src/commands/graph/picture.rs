@@ -10,7 +10,7 @@ use dozen::graph::{Image, Neighbourhood, Segmentation, felzenszwalb, tree_filter
 use image::{DynamicImage, ImageFormat, RgbImage};
 use serde_json::json;
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results};
 
 #[derive(Args, Debug)]

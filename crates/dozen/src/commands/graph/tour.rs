@@ -11,10 +11,10 @@ use dozen::report::ScatterPlot;
 use serde_json::json;
 
 use super::{PointTable, page};
-use crate::args::Context;
-use crate::commands::tour::{Check, Stop};
+use crate::context::Context;
 use crate::data::rows_of;
 use crate::output::Failure;
+use crate::tour_stop::{Check, Stop};
 
 /// Two moons, whose halves are known, by density; and their spanning tree.
 pub(crate) fn tour(_: &Path, context: &Context) -> Result<Stop, Failure> {

@@ -5,13 +5,12 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use dozen::data::DataError;
-use dozen::nn::save_weights;
 use dozen::sequence::{Model, Task, UnitKind, Units, export_onnx, export_pytorch, import_pytorch};
 use serde_json::{Value, json};
 
 use super::shape::CellFlag;
 use super::train::{TaskFlag, open_tokenizer};
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results};
 use crate::texts::{as_text, read_all};
 use crate::training::Out;
@@ -95,7 +94,6 @@ pub(super) fn import(arguments: &Import, context: &Context) -> Result<(), Failur
     let model = import_pytorch(&arguments.file, task, Some(units), cell, &context.device()?)?;
     let run = arguments.out.begin()?;
     model.write(&run)?;
-    save_weights(model.network(), &run.path().join("model.safetensors"))?;
     let out = run.finish()?.display().to_string();
     let json = json!({
         "parameters": model.parameters(),

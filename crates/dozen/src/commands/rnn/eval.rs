@@ -11,7 +11,7 @@ use dozen::sequence::{
 use serde_json::{Value, json};
 
 use super::data::{self, Labelled};
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results};
 
 #[derive(Args, Debug)]

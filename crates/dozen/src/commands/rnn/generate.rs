@@ -9,7 +9,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::json;
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results, print_text};
 
 #[derive(Args, Debug)]

@@ -11,11 +11,19 @@ mod train;
 
 use clap::Subcommand;
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::Failure;
 
 pub(crate) use generate::Writer;
 pub(crate) use tour::tour;
+
+/// Of `--help`; each stands in the docs, where it is run.
+pub(crate) const EXAMPLES: &str = concat!(
+    "Examples:",
+    "\n  dozen rnn train README.md --epochs 1 --hidden 32 --out runs/writer",
+    "\n  dozen rnn generate runs/writer -n 80",
+    "\n  dozen rnn predict runs/parity --text \"1 0 1 1\"",
+);
 
 /// What to do with recurrent networks.
 #[derive(Subcommand, Debug)]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::data;
 use super::eval::likeliest;
-use crate::args::Context;
+use crate::context::Context;
 use crate::data::number_column;
 use crate::output::{Failure, Results};
 use crate::texts::{Texts, as_text, read_all};

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use dozen::data::make;
-use dozen::nn::{Decay, Existing, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig};
+use dozen::nn::{
+    Decay, Existing, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig, TrainingRecord,
+};
 use dozen::sequence::{
     CellKind, Config, Data, DropoutConfig, NetworkConfig, Shown, Task, TrainRequest, UnitKind, Units,
     evaluate_language, train_model, training_report,
@@ -11,9 +13,9 @@ use dozen::sequence::{
 use serde_json::json;
 
 use super::{data, generate};
-use crate::args::Context;
-use crate::commands::tour::{Check, Stop};
+use crate::context::Context;
 use crate::output::Failure;
+use crate::tour_stop::{Check, Stop};
 
 /// Strings of a grammar whose entropy is known: what a language model can at best reach.
 pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
@@ -38,17 +40,19 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
         },
         task: Task::LanguageModel,
         sequence_length: 40,
-        training: TrainConfig {
-            epochs: 8,
-            batch_size: 20,
-            patience: None,
-            schedule: Schedule { rate: 0.01, warm_up: 0, decay: Decay::Cosine },
-            seed: context.seed(),
-            tensorboard: false,
+        record: TrainingRecord {
+            training: TrainConfig {
+                epochs: 8,
+                batch_size: 20,
+                patience: None,
+                schedule: Schedule { rate: 0.01, warm_up: 0, decay: Decay::Cosine },
+                seed: context.seed(),
+                tensorboard: false,
+            },
+            optimizer: OptimizerConfig::adam(0.0),
+            clip_norm: Some(1.0),
+            ema: None,
         },
-        optimizer: OptimizerConfig::adam(0.0),
-        clip_norm: Some(1.0),
-        ema: None,
         data: Vec::new(),
     };
     let run = RunFolder::begin(out, Existing::Overwrite)?;

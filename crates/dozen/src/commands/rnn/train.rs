@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 use super::data::{self, Labelled};
 use super::eval::{self, Found};
 use super::shape::Shape;
-use crate::args::Context;
+use crate::begun::Begun;
+use crate::context::Context;
 use crate::output::Failure;
-use crate::resume::Begun;
 use crate::training::{self, TrainingArguments};
 
 #[derive(Args, Debug)]
@@ -113,7 +113,7 @@ pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
     let run = arguments.training.run.begin(context)?;
     let device = arguments.training.one_device(context)?;
-    let training = arguments.training.config(context.seed())?;
+    let record = arguments.training.record(context.seed())?;
     arguments.check()?;
     let prepared = arguments.prepare(context.seed())?;
     let vectors = match (&arguments.reading.vectors, &prepared.units) {
@@ -128,10 +128,7 @@ pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
         model,
         task: prepared.task,
         sequence_length: arguments.reading.sequence_length,
-        training,
-        optimizer: arguments.training.optimizer(),
-        clip_norm: arguments.training.clip_norm,
-        ema: arguments.training.ema,
+        record,
         data: files.map(|file| Fingerprint::of(file)).collect::<Result<_, _>>()?,
     };
     let data = match &prepared.learn {

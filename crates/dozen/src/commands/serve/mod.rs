@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use dozen::Model;
 use dozen::data::most_pixels;
-use dozen::nn::ModelFolder;
 use dozen::text::Tokenizer;
 use dozen_serve::{Limits, Refusal, Served, Server};
 use serde_json::json;
 
 use super::{tokenizer, word2vec};
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results};
 use crate::training::seconds;
 
@@ -156,19 +156,16 @@ fn open(path: &Path, context: &Context) -> Result<Box<dyn Served>, Failure> {
             Err(problem) => Err(not_served(path, &problem)),
         };
     }
-    let folder = ModelFolder::open(path)?;
-    Ok(match folder.family() {
-        "autoregressive" => Box::new(rows::Autoregressive::open(path, &device)?),
-        "flow" => Box::new(rows::Flow::open(path, &device)?),
-        "vae" => Box::new(rows::Vae::open(path, &device)?),
-        "gan" => Box::new(rows::Gan::open(path, &device)?),
-        "rnn" => Box::new(texts::Recurrent(dozen::sequence::Model::open(path, &device)?)),
-        "efficientnet" => Box::new(pictures::Classes::open(path, &device)?),
-        "detector" => Box::new(pictures::Boxes::open(path, &device)?),
-        "word2vec" => Box::new(texts::Words(word2vec::open_vectors(path, context)?)),
+    Ok(match dozen::open_on(path, &device)? {
+        Model::Table(model) => Box::new(rows::Rows(model)),
+        Model::Sequence(model) => Box::new(texts::Recurrent(*model)),
+        Model::Classifier(model) => Box::new(pictures::Classes(*model)),
+        Model::Detector(model) => Box::new(pictures::Boxes(*model)),
+        Model::Words(vectors) => Box::new(texts::Words(*vectors)),
+        Model::Tokenizer(tokenizer) => Box::new(texts::Tokens(*tokenizer)),
         other => {
             return Err(Failure::request(format!(
-                "`{}` is a model of the family `{other}`, which is not served",
+                "`{}` is a model of {other:?}, which is not served",
                 path.display()
             )));
         }

@@ -1,8 +1,5 @@
 //! Models of pictures.
 
-use std::path::Path;
-
-use dozen::nn::{Device, Error};
 use dozen::run::stop_point;
 use dozen::vision::detector::{self, Found, Head};
 use dozen::vision::efficientnet::{self, ranked};
@@ -18,17 +15,15 @@ fn picture(request: &Request) -> Result<Picture, Refusal> {
 }
 
 /// An EfficientNet.
-pub(super) struct Classes(efficientnet::Model);
-
-impl Classes {
-    pub(super) fn open(path: &Path, device: &Device) -> Result<Self, Error> {
-        Ok(Self(efficientnet::Model::open(path, device)?))
-    }
-}
+pub(super) struct Classes(pub(super) efficientnet::Model);
 
 impl Served for Classes {
     fn family(&self) -> &'static str {
         "efficientnet"
+    }
+
+    fn panel(&self) -> &'static str {
+        "classifier"
     }
 
     fn verbs(&self) -> Vec<Verb> {
@@ -65,13 +60,9 @@ impl Served for Classes {
 }
 
 /// A detector.
-pub(super) struct Boxes(detector::Model);
+pub(super) struct Boxes(pub(super) detector::Model);
 
 impl Boxes {
-    pub(super) fn open(path: &Path, device: &Device) -> Result<Self, Error> {
-        Ok(Self(detector::Model::open(path, device)?))
-    }
-
     fn detect(&self, request: &Request) -> Result<Value, Refusal> {
         stop_point();
         let picture = picture(request)?;
@@ -106,6 +97,10 @@ impl Boxes {
 
 impl Served for Boxes {
     fn family(&self) -> &'static str {
+        "detector"
+    }
+
+    fn panel(&self) -> &'static str {
         "detector"
     }
 

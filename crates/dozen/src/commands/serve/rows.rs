@@ -1,16 +1,12 @@
 //! Models of tables: how likely rows are, and new ones.
 
-use std::path::Path;
-
 use dozen::data::{Column, Matrix, Schema, Table, Values};
-use dozen::generative::{autoregressive, flow, gan, vae};
-use dozen::nn::{Device, Error};
+use dozen::generative::{Measure, TableModel};
 use dozen::run::stop_point;
 use dozen_serve::{Bound, Refusal, Request, Served, Takes, Verb};
 use serde_json::{Map, Value, json};
 
 use super::refused;
-use crate::commands::vae::table_of;
 
 /// The rows of a request: objects by the names of their columns, or arrays beside `columns`.
 fn table(request: &Request) -> Result<Table, Refusal> {
@@ -102,8 +98,13 @@ fn condition(schema: &Schema, request: &Request, rows: usize) -> Result<Matrix, 
     Ok(Matrix::new((0..rows).flat_map(|_| values.iter().copied()).collect(), width))
 }
 
-fn score_verb(columns: &Schema, conditions: &Schema) -> Verb {
-    Verb::new("score", "The log-probability of each row, in nats", Takes::Json(example(columns, conditions)))
+fn score_verb(model: &dyn TableModel) -> Verb {
+    let summary = match model.measure() {
+        Measure::LogProb => "The log-probability of each row, in nats",
+        Measure::LogProbBound => "A bound on the log-probability of each row, in nats",
+        _ => "The critic's value of each row: higher looks more like data; it is no log-probability",
+    };
+    Verb::new("score", summary, Takes::Json(example(model.columns(), model.condition())))
         .taking(&["columns"])
         .needing(&["rows"])
         .bounded("rows", Bound::Rows(usize::MAX))
@@ -129,172 +130,50 @@ fn names(columns: &Schema, conditions: &Schema) -> Value {
     json!({ "columns": names(columns), "condition": names(conditions) })
 }
 
-/// One request after the other.
-fn each(
-    requests: &[Request],
-    answer: impl Fn(&Request) -> Result<Value, Refusal>,
-) -> Vec<Result<Value, Refusal>> {
-    let answer = |request: &Request| {
-        stop_point();
-        answer(request)
-    };
-    requests.iter().map(answer).collect()
-}
+/// A model of the rows of a table.
+pub(super) struct Rows(pub(super) Box<dyn TableModel>);
 
-/// An autoregressive model.
-pub(super) struct Autoregressive(autoregressive::Model);
-
-impl Autoregressive {
-    pub(super) fn open(path: &Path, device: &Device) -> Result<Self, Error> {
-        Ok(Self(autoregressive::Model::open(path, device)?))
-    }
-}
-
-/// No columns.
-fn nothing() -> Schema {
-    Schema { columns: Vec::new() }
-}
-
-impl Served for Autoregressive {
+impl Served for Rows {
     fn family(&self) -> &'static str {
-        "autoregressive"
+        self.0.family()
+    }
+
+    fn panel(&self) -> &'static str {
+        "rows"
     }
 
     fn verbs(&self) -> Vec<Verb> {
-        vec![score_verb(&self.0.config().columns, &nothing()), sample_verb(&nothing())]
+        vec![score_verb(&*self.0), sample_verb(self.0.condition())]
     }
 
     fn about(&self) -> Value {
-        names(&self.0.config().columns, &nothing())
+        names(self.0.columns(), self.0.condition())
     }
 
     fn answer(&mut self, verb: &str, requests: &[Request]) -> Vec<Result<Value, Refusal>> {
-        each(requests, |request| {
-            if verb == "sample" {
-                let (rows, seed) = wanted(request)?;
-                return Ok(json!({ "rows": objects(&self.0.sample(rows, seed).map_err(refused)?) }));
-            }
-            let found = autoregressive::surprises(&self.0, &table(request)?).map_err(refused)?;
-            Ok(json!({
-                "log_prob_nats": found.iter().map(|row| row.log_prob).collect::<Vec<_>>(),
-                "surprising_column": found.iter().map(|row| row.column.clone()).collect::<Vec<_>>(),
-            }))
-        })
+        let answer = if verb == "sample" { Self::sample } else { Self::score };
+        let answer = |request: &Request| {
+            stop_point();
+            answer(self, request)
+        };
+        requests.iter().map(answer).collect()
     }
 }
 
-/// A flow.
-pub(super) struct Flow(flow::Model);
-
-impl Flow {
-    pub(super) fn open(path: &Path, device: &Device) -> Result<Self, Error> {
-        Ok(Self(flow::Model::open(path, device)?))
-    }
-}
-
-impl Served for Flow {
-    fn family(&self) -> &'static str {
-        "flow"
+impl Rows {
+    fn sample(&self, request: &Request) -> Result<Value, Refusal> {
+        let (rows, seed) = wanted(request)?;
+        let condition = condition(self.0.condition(), request, rows)?;
+        let cells = self.0.draw(rows, &condition, seed).map_err(refused)?;
+        Ok(json!({ "rows": objects(&self.0.table(&cells).map_err(refused)?) }))
     }
 
-    fn verbs(&self) -> Vec<Verb> {
-        let config = self.0.config();
-        vec![score_verb(&config.columns, &config.condition), sample_verb(&config.condition)]
-    }
-
-    fn about(&self) -> Value {
-        names(&self.0.config().columns, &self.0.config().condition)
-    }
-
-    fn answer(&mut self, verb: &str, requests: &[Request]) -> Vec<Result<Value, Refusal>> {
-        each(requests, |request| {
-            if verb == "sample" {
-                let (rows, seed) = wanted(request)?;
-                let condition = condition(&self.0.config().condition, request, rows)?;
-                return Ok(
-                    json!({ "rows": objects(&self.0.sample(rows, &condition, seed).map_err(refused)?) }),
-                );
-            }
-            let found = flow::score(&self.0, &table(request)?).map_err(refused)?;
-            Ok(json!({ "log_prob_nats": found.log_prob }))
-        })
-    }
-}
-
-/// An autoencoder.
-pub(super) struct Vae(vae::Model);
-
-impl Vae {
-    pub(super) fn open(path: &Path, device: &Device) -> Result<Self, Error> {
-        Ok(Self(vae::Model::open(path, device)?))
-    }
-}
-
-/// Draws of a bound.
-const DRAWS: usize = 20;
-
-impl Served for Vae {
-    fn family(&self) -> &'static str {
-        "vae"
-    }
-
-    fn verbs(&self) -> Vec<Verb> {
-        let config = self.0.config();
-        let score = score_verb(&config.columns, &config.condition);
-        vec![
-            Verb { summary: "A bound on the log-probability of each row, in nats", ..score },
-            sample_verb(&config.condition),
-        ]
-    }
-
-    fn about(&self) -> Value {
-        names(&self.0.config().columns, &self.0.config().condition)
-    }
-
-    fn answer(&mut self, verb: &str, requests: &[Request]) -> Vec<Result<Value, Refusal>> {
-        each(requests, |request| {
-            if verb == "sample" {
-                let (rows, seed) = wanted(request)?;
-                let condition = condition(&self.0.config().condition, request, rows)?;
-                // Of images the means, as `dozen vae sample` draws them.
-                let cells = self.0.sample(rows, &condition, seed, self.0.config().image.is_some());
-                let table = table_of(&self.0, &cells).map_err(|failure| refused(failure.sentence()))?;
-                return Ok(json!({ "rows": objects(&table) }));
-            }
-            let bounds = vae::score(&self.0, &table(request)?, DRAWS, 0).map_err(refused)?;
-            Ok(json!({ "log_prob_bound_nats": bounds }))
-        })
-    }
-}
-
-/// A generator.
-pub(super) struct Gan(gan::Model);
-
-impl Gan {
-    pub(super) fn open(path: &Path, device: &Device) -> Result<Self, Error> {
-        Ok(Self(gan::Model::open(path, device)?))
-    }
-}
-
-impl Served for Gan {
-    fn family(&self) -> &'static str {
-        "gan"
-    }
-
-    fn verbs(&self) -> Vec<Verb> {
-        vec![sample_verb(&self.0.config().condition)]
-    }
-
-    fn about(&self) -> Value {
-        names(&self.0.config().columns, &self.0.config().condition)
-    }
-
-    fn answer(&mut self, _verb: &str, requests: &[Request]) -> Vec<Result<Value, Refusal>> {
-        each(requests, |request| {
-            let (rows, seed) = wanted(request)?;
-            let condition = condition(&self.0.config().condition, request, rows)?;
-            let cells = self.0.sample(rows, &condition, seed);
-            Ok(json!({ "rows": objects(&self.0.config().columns.decode(&cells).map_err(refused)?) }))
-        })
+    fn score(&self, request: &Request) -> Result<Value, Refusal> {
+        let columns = self.0.figures(&table(request)?).map_err(refused)?;
+        let values = |column: Column| match column.values {
+            Values::Text(texts) => json!(texts),
+            values => (0..values.len()).map(|row| json!(values.number(row))).collect(),
+        };
+        Ok(Value::Object(columns.into_iter().map(|column| (column.name.clone(), values(column))).collect()))
     }
 }

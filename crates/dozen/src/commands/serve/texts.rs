@@ -53,6 +53,10 @@ impl Served for Tokens {
         "tokenizer"
     }
 
+    fn panel(&self) -> &'static str {
+        "tokenizer"
+    }
+
     fn verbs(&self) -> Vec<Verb> {
         let text = || Takes::Json(json!({ "text": "A text." }));
         vec![
@@ -99,6 +103,10 @@ impl Words {
 impl Served for Words {
     fn family(&self) -> &'static str {
         "word2vec"
+    }
+
+    fn panel(&self) -> &'static str {
+        "words"
     }
 
     fn verbs(&self) -> Vec<Verb> {
@@ -160,6 +168,10 @@ impl Recurrent {
 impl Served for Recurrent {
     fn family(&self) -> &'static str {
         "rnn"
+    }
+
+    fn panel(&self) -> &'static str {
+        if self.0.config().task == Task::LanguageModel { "writer" } else { "" }
     }
 
     fn verbs(&self) -> Vec<Verb> {

@@ -7,7 +7,7 @@ use dozen::data::{DataError, write_file};
 use serde_json::json;
 
 use super::PatternFlag;
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results};
 
 #[derive(Args, Debug)]

@@ -9,7 +9,7 @@ use dozen::text::Special;
 use serde_json::json;
 
 use super::{Which, shown};
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results, print_bytes};
 use crate::texts::{Texts, as_text, read_all, read_ids};
 

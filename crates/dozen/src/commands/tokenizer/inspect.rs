@@ -8,7 +8,7 @@ use dozen::text::{Token, Tokenizer};
 use serde_json::{Value, json};
 
 use super::{PatternFlag, page, shown};
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results};
 use crate::texts::Texts;
 

@@ -12,10 +12,18 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use dozen::text::Tokenizer;
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::Failure;
 
 pub(crate) use tour::tour;
+
+/// Of `--help`; each stands in the docs, where it is run.
+pub(crate) const EXAMPLES: &str = concat!(
+    "Examples:",
+    "\n  dozen tokenizer train README.md docs --vocab-size 1500 --out runs/tok",
+    "\n  dozen tokenizer encode --tokenizer runs/tok README.md --out ids.npy",
+    "\n  dozen tokenizer count --tokenizer runs/tok README.md docs",
+);
 
 /// The family that a tokenizer's folder names.
 pub(crate) const FAMILY: &str = "tokenizer";

@@ -6,9 +6,9 @@ use dozen::text::{Inventory, Pattern, TrainConfig, train};
 use serde_json::json;
 
 use super::page;
-use crate::args::Context;
-use crate::commands::tour::{Check, Stop};
+use crate::context::Context;
 use crate::output::Failure;
+use crate::tour_stop::{Check, Stop};
 
 /// This program's own help for its text, and a vocabulary cut short for the law of ladders.
 pub(crate) fn tour(_: &Path, context: &Context) -> Result<Stop, Failure> {

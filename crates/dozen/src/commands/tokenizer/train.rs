@@ -4,7 +4,7 @@ use std::io::BufReader;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use dozen::data::write_with;
 use dozen::nn::ModelFolder;
 use dozen::text::{Inventory, Pattern, TieBreak, Tokenizer, TrainConfig, Trained, train};
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::page;
 use super::{FAMILY, TOKENIZER};
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results};
 use crate::texts::Texts;
 use crate::training::Out;
@@ -31,8 +31,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     out: Out,
     /// Which of the pairs that occur equally often comes first
-    #[arg(long, value_enum, default_value_t = TieBreakFlag::Hf, value_name = "RULE")]
-    tie_break: TieBreakFlag,
+    #[arg(long, value_enum, default_value_t = TieBreak::HuggingFace, value_name = "RULE")]
+    tie_break: TieBreak,
     /// A pair must occur so often to become a token
     #[arg(long, default_value_t = 2, value_name = "N")]
     min_frequency: u64,
@@ -50,16 +50,6 @@ pub(crate) struct Arguments {
     inventory: bool,
 }
 
-#[derive(ValueEnum, Debug, Clone, Copy)]
-enum TieBreakFlag {
-    /// The least ids, as Hugging Face's trainer does
-    Hf,
-    /// The least bytes
-    Bytes,
-    /// The pair that comes first in the texts
-    FirstSeen,
-}
-
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
     let run = arguments.out.begin()?;
@@ -73,11 +63,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         vocabulary: arguments.vocab_size,
         min_frequency: arguments.min_frequency,
         max_token_length: arguments.max_token_length,
-        tie_break: match arguments.tie_break {
-            TieBreakFlag::Hf => TieBreak::HuggingFace,
-            TieBreakFlag::Bytes => TieBreak::Bytes,
-            TieBreakFlag::FirstSeen => TieBreak::FirstSeen,
-        },
+        tie_break: arguments.tie_break,
         specials: arguments.special.clone(),
     };
     let progress = context.progress();

@@ -9,7 +9,7 @@ use dozen::transport::{
 };
 use serde_json::{Value, json};
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::data::{ReadArguments, numbers, rows_of};
 use crate::output::{Failure, Results};
 

@@ -10,7 +10,7 @@ use dozen::transport::{
 use serde_json::{Value, json};
 
 use super::problem::{Problem, Side, Sides};
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results};
 
 #[derive(Args, Debug)]

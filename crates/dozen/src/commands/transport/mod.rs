@@ -8,10 +8,18 @@ mod tour;
 
 use clap::Subcommand;
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::Failure;
 
 pub(crate) use tour::tour;
+
+/// Of `--help`; each stands in the docs, where it is run.
+pub(crate) const EXAMPLES: &str = concat!(
+    "Examples:",
+    "\n  dozen transport distance moons.csv rings.csv --columns x,y",
+    "\n  dozen transport plan moons.csv rings.csv --columns x,y --out plan.csv",
+    "\n  dozen transport distance moons.csv rings.csv --columns x,y --method sinkhorn --epsilon 0.05",
+);
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {

@@ -7,7 +7,7 @@ use dozen::data::{Table, write_table};
 use dozen::transport::Flow;
 
 use super::problem::Problem;
-use crate::args::Context;
+use crate::context::Context;
 use crate::data::number_column;
 use crate::output::{Failure, Results};
 

@@ -5,7 +5,7 @@ use dozen::data::{Table, read_table};
 use dozen::transport::{Cost, Distance, Matrix, Plan, PointCost, Points, Route, exact, exact_sparse};
 use serde_json::{Value, json};
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::data::{ReadArguments, numbers, rows_of};
 use crate::output::Failure;
 

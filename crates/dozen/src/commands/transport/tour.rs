@@ -7,10 +7,10 @@ use dozen::report::{Report, ScatterPlot, Table as Cells};
 use dozen::transport::{Distance, PointCost, Points, Sinkhorn, exact};
 use serde_json::json;
 
-use crate::args::Context;
-use crate::commands::tour::{Check, Stop};
+use crate::context::Context;
 use crate::data::rows_of;
 use crate::output::Failure;
+use crate::tour_stop::{Check, Stop};
 
 /// A cloud against itself moved by a known step, and against another.
 pub(crate) fn tour(_: &Path, context: &Context) -> Result<Stop, Failure> {

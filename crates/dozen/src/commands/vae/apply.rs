@@ -1,19 +1,20 @@
 //! `dozen vae eval`, `score`, `sample` and `impute`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
 use dozen::data::{Column, Matrix, Table, Values, write_table};
+use dozen::generative::TableModel;
 use dozen::generative::metrics::wasserstein;
-use dozen::generative::vae::{Model, evaluate, score as score_rows};
+use dozen::generative::vae::{LatentConfig, Model, evaluate, score as score_rows};
 use serde_json::json;
 
 use super::train::in_words;
-use crate::args::Context;
-use crate::data::{OnData, class_or_given, number_column};
+use crate::context::Context;
+use crate::data::{OnData, number_column};
+use crate::made_rows::{self, positive};
 use crate::output::{Failure, Results};
-use crate::pictures;
 
 pub(super) fn open(on: &OnData, context: &Context) -> Result<(Model, Table), Failure> {
     let model = Model::open(&on.model, &context.device()?)?;
@@ -45,24 +46,12 @@ pub(crate) struct Score {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Sample {
-    /// A model folder
-    model: PathBuf,
-    /// Rows to draw
-    #[arg(short = 'n', long, default_value_t = 10, value_name = "N")]
-    rows: usize,
-    /// The class of a conditional model's rows
-    #[arg(long, value_name = "VALUE", conflicts_with = "given")]
-    class: Option<String>,
-    /// For a conditional model: the condition's columns with the values of all rows
-    #[arg(long, value_name = "COLUMN=VALUE,...")]
-    given: Option<String>,
+pub(crate) struct SampleOrMean {
+    #[command(flatten)]
+    sample: made_rows::Sample,
     /// What the decoder says on average instead of a draw from it; images are always that
     #[arg(long)]
     means: bool,
-    /// The table to write, or of images a .png with all of them [default: CSV on standard output]
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -79,10 +68,6 @@ pub(crate) struct Impute {
 
 /// Rows of each side whose transport distance is computed.
 const COMPARED: usize = 1000;
-
-fn positive(flag: &str, count: usize) -> Result<usize, Failure> {
-    if count == 0 { Err(Failure::request(format!("{flag} must be at least 1"))) } else { Ok(count) }
-}
 
 pub(super) fn eval(arguments: &Eval, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
@@ -169,54 +154,28 @@ pub(super) fn score(arguments: &Score, context: &Context) -> Result<(), Failure>
     Results::new(json).line(line).print(context.json())
 }
 
-pub(super) fn sample(arguments: &Sample, context: &Context) -> Result<(), Failure> {
-    let started = Instant::now();
-    let rows = positive("-n", arguments.rows)?;
-    let model = Model::open(&arguments.model, &context.device()?)?;
-    let schema = &model.config().condition;
-    let condition = class_or_given(schema, arguments.class.as_deref(), arguments.given.as_deref(), rows)?;
-    let image = model.config().image;
-    let cells = model.sample(rows, &condition, context.seed(), arguments.means || image.is_some());
-    let seconds = started.elapsed().as_secs_f64();
-    let mut json = json!({ "rows": rows, "rows_per_second": rows as f64 / seconds, "seconds": seconds });
-    write_or_print(&model, cells, arguments.out.as_deref(), &mut json, context)
-}
-
-/// Cells as a picture, a table, or on standard output.
-pub(super) fn write_or_print(
-    model: &Model,
-    cells: Matrix,
-    out: Option<&Path>,
-    json: &mut serde_json::Value,
-    context: &Context,
-) -> Result<(), Failure> {
-    let picture = model.config().image.map(|shape| (shape, &cells));
-    pictures::write_or_print(&table_of(model, &cells)?, picture, out, json.take(), context)
-}
-
-/// Cells in the data's own units; the means of bits are numbers.
-pub(crate) fn table_of(model: &Model, cells: &Matrix) -> Result<Table, Failure> {
-    let columns = &model.config().columns;
-    let decoded = columns.decode(cells)?;
-    let as_numbers = |(at, column): (usize, &Column)| {
-        let values = || (0..cells.rows()).map(|row| cells.row(row)[at]);
-        match column.values {
-            Values::Byte(_) if values().any(|value| value.fract() != 0.0) => {
-                number_column(&column.name, values().map(f64::from))
-            }
-            _ => column.clone(),
-        }
+pub(super) fn sample(arguments: &SampleOrMean, context: &Context) -> Result<(), Failure> {
+    let (device, seed) = (context.device()?, context.seed());
+    let draw = |model: &Model, rows: usize, condition: &Matrix| {
+        let means = arguments.means || model.image().is_some();
+        Ok(model.sample(rows, condition, seed, means))
     };
-    Ok(Table::new(decoded.columns().iter().enumerate().map(as_numbers).collect())?)
+    arguments.sample.run(context, |folder| Model::open(folder, &device), draw)
 }
 
 pub(super) fn impute(arguments: &Impute, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
     let draws = positive("--draws", arguments.draws)?;
     let (model, table) = open(&arguments.on, context)?;
+    if !matches!(model.config().model.kind, LatentConfig::Variational { .. }) {
+        return Err(Failure::request(
+            "missing cells are filled in by draws of the latent, and this model has none: train it without --deterministic and \
+             --codes",
+        ));
+    }
     let (cells, condition) = model.cells(&table)?;
     let missing = cells.values().iter().filter(|cell| cell.is_nan()).count();
-    let filled = table_of(&model, &model.impute(&cells, &condition, draws, context.seed()))?;
+    let filled = model.table(&model.impute(&cells, &condition, draws, context.seed()))?;
     // What was there stays as it was, to the last digit; so do columns that the model does not know.
     let columns = table.columns().iter().map(|column| match filled.column(&column.name) {
         Some(made) => Column::new(column.name.clone(), merged(&column.values, &made.values)),

@@ -2,18 +2,27 @@
 
 mod apply;
 mod chosen;
-mod latents;
 mod shape;
 mod tour;
 mod train;
 
 use clap::Subcommand;
+use dozen::generative::vae::Model;
 
-use crate::args::Context;
+use crate::codes::{self, Decode, Interpolate};
+use crate::context::Context;
+use crate::data::ToTable;
 use crate::output::Failure;
 
-pub(crate) use apply::table_of;
 pub(crate) use tour::tour;
+
+/// Of `--help`; each stands in the docs, where it is run.
+pub(crate) const EXAMPLES: &str = concat!(
+    "Examples:",
+    "\n  dozen vae train holes.csv --latent 4 --hidden 64 --epochs 10 --rate 0.003 --out runs/holes",
+    "\n  dozen vae impute runs/holes holes.csv --out filled.csv",
+    "\n  dozen vae encode runs/holes holes.csv --out latents.csv",
+);
 
 /// What to do with variational autoencoders.
 #[derive(Subcommand, Debug)]
@@ -25,15 +34,15 @@ pub(crate) enum Command {
     /// A bound on the log-likelihood of each row
     Score(apply::Score),
     /// Draw rows or images
-    Sample(apply::Sample),
+    Sample(apply::SampleOrMean),
     /// Fill in missing cells
     Impute(apply::Impute),
     /// The latent of each row
-    Encode(latents::Encode),
+    Encode(ToTable),
     /// The rows of latents
-    Decode(latents::Decode),
+    Decode(Decode),
     /// Rows on the way from one row to another through the latent
-    Interpolate(latents::Interpolate),
+    Interpolate(Interpolate),
 }
 
 pub(crate) fn run(command: Command, context: &Context) -> Result<(), Failure> {
@@ -43,8 +52,13 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Score(arguments) => apply::score(&arguments, context),
         Command::Sample(arguments) => apply::sample(&arguments, context),
         Command::Impute(arguments) => apply::impute(&arguments, context),
-        Command::Encode(arguments) => latents::encode(&arguments, context),
-        Command::Decode(arguments) => latents::decode(&arguments, context),
-        Command::Interpolate(arguments) => latents::interpolate(&arguments, context),
+        Command::Encode(arguments) => codes::encode(&arguments, context, |on| apply::open(on, context)),
+        Command::Decode(arguments) => {
+            let device = context.device()?;
+            codes::decode(&arguments, context, |folder| Model::open(folder, &device))
+        }
+        Command::Interpolate(arguments) => {
+            codes::interpolate(&arguments, context, |on| apply::open(on, context))
+        }
     }
 }

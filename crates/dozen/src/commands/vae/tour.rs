@@ -4,15 +4,17 @@ use std::path::Path;
 
 use dozen::data::{Schema, make, split_rows};
 use dozen::generative::vae::{
-    Config, LatentConfig, Likelihood, NetworkConfig, Objective, PosteriorConfig, PriorConfig, TrainRequest,
+    LatentConfig, Likelihood, NetworkConfig, Objective, PosteriorConfig, PriorConfig, Saved, TrainRequest,
     VaeConfig, evaluate, train_model, training_report,
 };
-use dozen::nn::{Decay, Existing, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig};
+use dozen::nn::{
+    Decay, Existing, OptimizerConfig, Progress, RunFolder, Schedule, TrainConfig, TrainingRecord,
+};
 use serde_json::json;
 
-use crate::args::Context;
-use crate::commands::tour::{Check, Stop};
+use crate::context::Context;
 use crate::output::Failure;
+use crate::tour_stop::{Check, Stop};
 
 /// Bits whose entropy is known: no bound on their log-probability is above its negative.
 pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
@@ -23,7 +25,7 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
     let (rows, held_out) = (columns.encode(&train)?, columns.encode(&valid)?);
     let none = Schema { columns: Vec::new() };
     let (train_condition, valid_condition) = (none.encode(&train)?, none.encode(&valid)?);
-    let config = Config {
+    let config = Saved {
         model: VaeConfig {
             network: NetworkConfig::Mlp { hidden: vec![64] },
             latent: 6,
@@ -38,17 +40,19 @@ pub(crate) fn tour(out: &Path, context: &Context) -> Result<Stop, Failure> {
         columns,
         condition: none,
         image: None,
-        training: TrainConfig {
-            epochs: 25,
-            batch_size: 100,
-            patience: None,
-            schedule: Schedule { rate: 0.003, warm_up: 0, decay: Decay::Cosine },
-            seed: context.seed(),
-            tensorboard: false,
+        record: TrainingRecord {
+            training: TrainConfig {
+                epochs: 25,
+                batch_size: 100,
+                patience: None,
+                schedule: Schedule { rate: 0.003, warm_up: 0, decay: Decay::Cosine },
+                seed: context.seed(),
+                tensorboard: false,
+            },
+            optimizer: OptimizerConfig::adam(0.0),
+            clip_norm: None,
+            ema: None,
         },
-        optimizer: OptimizerConfig::adam(0.0),
-        clip_norm: None,
-        ema: None,
         data: Vec::new(),
     };
     let run = RunFolder::begin(out, Existing::Overwrite)?;

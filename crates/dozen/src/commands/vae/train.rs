@@ -3,16 +3,16 @@
 use std::time::Instant;
 
 use clap::Args;
-use dozen::generative::vae::{Config, Evaluation, TrainRequest, evaluate, train_model, training_report};
+use dozen::generative::vae::{Evaluation, Saved, TrainRequest, evaluate, train_model, training_report};
 use serde_json::json;
 
 use super::chosen::Chosen;
 use super::shape::{ObjectiveFlags, Shape};
-use crate::args::Context;
+use crate::begun::Begun;
 use crate::columns::Columns;
+use crate::context::Context;
 use crate::data::TrainingData;
 use crate::output::Failure;
-use crate::resume::Begun;
 use crate::training::{self, TrainingArguments};
 
 #[derive(Args, Debug)]
@@ -37,24 +37,14 @@ pub(super) fn run(arguments: &Train, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
     let run = arguments.training.run.begin(context)?;
     let device = arguments.training.one_device(context)?;
-    let training = arguments.training.config(context.seed())?;
+    let record = arguments.training.record(context.seed())?;
     let parts = arguments.data.read_with_missing(context.seed())?;
     let chosen = &arguments.columns;
     let shape = chosen.columns.shape(&parts.train);
     let model = arguments.shape.config(&arguments.objective, shape, chosen.conditional())?;
     let Columns { modelled, condition, image } =
         chosen.choose(&parts.train, &arguments.data.categorical, model.likelihood)?;
-    let config = Config {
-        model,
-        columns: modelled,
-        condition,
-        image,
-        training,
-        optimizer: arguments.training.optimizer(),
-        clip_norm: arguments.training.clip_norm,
-        ema: arguments.training.ema,
-        data: parts.fingerprints()?,
-    };
+    let config = Saved { model, columns: modelled, condition, image, record, data: parts.fingerprints()? };
     let (train, valid) = (
         config.columns.encode_with_missing(&parts.train)?,
         config.columns.encode_with_missing(&parts.valid)?,

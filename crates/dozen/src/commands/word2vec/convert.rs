@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::model::{open, words_beside};
 use super::query::Which;
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results};
 
 #[derive(Args, Debug)]

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::model::open;
 use super::query::Which;
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results};
 use crate::texts::Texts;
 

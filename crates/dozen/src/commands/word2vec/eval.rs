@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use dozen::text::word2vec::{Section, WordVectors, analogies, read_analogies, read_pairs, similarity};
+use dozen::text::word2vec::{
+    AnalogyScore, Section, WordVectors, analogies, read_analogies, read_pairs, similarity,
+};
 use serde_json::{Value, json};
 
 use super::model::open;
-use super::query::{ScoreFlag, Which};
-use crate::args::Context;
+use super::query::Which;
+use crate::context::Context;
 use crate::output::{Failure, Results};
 use crate::texts::{as_text, read_all};
 
@@ -30,8 +32,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     unknown_counts: bool,
     /// How candidates of analogies are scored
-    #[arg(long, value_enum, default_value_t = ScoreFlag::Add, value_name = "HOW")]
-    score: ScoreFlag,
+    #[arg(long, value_enum, default_value_t = AnalogyScore::CosAdd, value_name = "HOW")]
+    score: AnalogyScore,
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
@@ -107,7 +109,7 @@ fn completed(
 ) -> Result<(Value, Vec<String>), Failure> {
     let (file, text) = read(path)?;
     let questions = read_analogies(&file, &text)?;
-    let mut sections = analogies(vectors, &questions, arguments.restrict, arguments.score.score());
+    let mut sections = analogies(vectors, &questions, arguments.restrict, arguments.score);
     if arguments.unknown_counts {
         for section in &mut sections {
             section.known = section.questions;

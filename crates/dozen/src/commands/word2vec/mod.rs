@@ -15,11 +15,19 @@ mod train;
 
 use clap::Subcommand;
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::Failure;
 
 pub(crate) use model::open as open_vectors;
 pub(crate) use tour::tour;
+
+/// Of `--help`; each stands in the docs, where it is run.
+pub(crate) const EXAMPLES: &str = concat!(
+    "Examples:",
+    "\n  dozen word2vec train corpus.txt --dim 50 --epochs 3 --subsampling none --out runs/vec",
+    "\n  dozen word2vec nearest docs.txt.gz distance -n 5",
+    "\n  dozen word2vec embed runs/docs README.md --pooling sif --out lines.csv",
+);
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {

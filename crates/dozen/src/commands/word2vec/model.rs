@@ -1,83 +1,19 @@
 //! Where vectors are: a model folder, or a file of any format.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use dozen::data::{
-    DataError, Fingerprint, Matrix as Numbers, ReadOptions, Values, ending, open_stream, read_table,
-    write_with,
-};
-use dozen::nn::{ModelFolder, RunFolder};
-use dozen::text::word2vec::formats::{read_fast_text, read_matrices, read_vectors, write_matrices};
-use dozen::text::word2vec::{Config, Dictionary, Matrix, Parameters, WordVectors};
-use serde::{Deserialize, Serialize};
+use dozen::data::{DataError, Matrix as Numbers, ReadOptions, Values, ending, open_stream, read_table};
+use dozen::text::word2vec::formats::{read_fast_text, read_matrices, read_vectors};
+use dozen::text::word2vec::{Dictionary, Matrix, Model, WordVectors};
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::Failure;
-
-/// The family's name in `config.json`.
-const FAMILY: &str = "word2vec";
-/// Words and counts, a line each, in the order of the rows.
-const VOCABULARY: &str = "vocabulary.txt";
-
-/// `config.json`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Saved {
-    pub(super) model: Config,
-    pub(super) training: Corpus,
-    pub(super) data: Vec<Fingerprint>,
-}
-
-/// What the vectors were learnt from.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Corpus {
-    pub(super) words: u64,
-    pub(super) words_read: u64,
-    pub(super) min_count: u64,
-}
-
-/// A model that training can go on with.
-pub(super) struct Model {
-    pub(super) saved: Saved,
-    pub(super) dictionary: Dictionary,
-    pub(super) parameters: Parameters,
-}
-
-impl Model {
-    pub(super) fn open(path: &Path) -> Result<Self, Failure> {
-        let folder = ModelFolder::open(path)?;
-        let saved: Saved = folder.config_of(FAMILY)?;
-        saved.model.check()?;
-        let words = path.join(VOCABULARY);
-        let file =
-            File::open(&words).map_err(|error| DataError::read(&words.display().to_string(), error))?;
-        let dictionary = Dictionary::read(&words.display().to_string(), BufReader::new(file))?;
-        let [input, output] = read_matrices(&folder.weights(), ["input", "output"])?;
-        Ok(Self { saved, dictionary, parameters: Parameters { input, output } })
-    }
-
-    /// Writes all but the report into a run's folder.
-    pub(super) fn write(&self, run: &RunFolder) -> Result<(), Failure> {
-        ModelFolder::write_config(run, FAMILY, &self.saved)?;
-        let words = run.path().join(VOCABULARY);
-        write_with(&words, |file| self.dictionary.write(file))?;
-        write_parameters(&run.path().join("model.safetensors"), &self.parameters)
-    }
-
-    pub(super) fn vectors(self) -> Result<WordVectors, Failure> {
-        Ok(WordVectors::from_parameters(self.dictionary, &self.parameters, self.saved.model.subwords)?)
-    }
-}
-
-pub(super) fn write_parameters(path: &Path, parameters: &Parameters) -> Result<(), Failure> {
-    Ok(write_matrices(path, &[("input", &parameters.input), ("output", &parameters.output)])?)
-}
 
 /// Opens a model folder or a file.
 pub(crate) fn open(path: &Path, context: &Context) -> Result<WordVectors, Failure> {
     if path.is_dir() || !path.exists() {
-        return Model::open(path)?.vectors();
+        return Ok(Model::open(path)?.vectors()?);
     }
     let file = path.display().to_string();
     match &ending(&file)[..] {

@@ -4,12 +4,12 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use dozen::data::write_with;
 use dozen::text::word2vec::{Phrase, PhraseConfig, PhraseScore, PhraseText};
 use serde_json::json;
 
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results};
 use crate::texts::Texts;
 
@@ -21,8 +21,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// How neighbours are scored
-    #[arg(long, value_enum, default_value_t = ScoreFlag::Original, value_name = "HOW")]
-    score: ScoreFlag,
+    #[arg(long, value_enum, default_value_t = PhraseScore::Original, value_name = "HOW")]
+    score: PhraseScore,
     /// A phrase scores more than this; one number for each pass [default: 200,100, and 0.5 for npmi]
     #[arg(long, value_name = "T,...", value_delimiter = ',', allow_negative_numbers = true)]
     threshold: Vec<f64>,
@@ -31,23 +31,12 @@ pub(crate) struct Arguments {
     min_count: u64,
 }
 
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq)]
-enum ScoreFlag {
-    /// word2phrase's: how much more often than by chance
-    Original,
-    /// Normalized pointwise mutual information, from -1 to 1
-    Npmi,
-}
-
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let started = Instant::now();
-    let score = match arguments.score {
-        ScoreFlag::Original => PhraseScore::Original,
-        ScoreFlag::Npmi => PhraseScore::Npmi,
-    };
+    let score = arguments.score;
     let thresholds = match (&arguments.threshold[..], arguments.score) {
-        ([], ScoreFlag::Original) => &[200.0, 100.0][..],
-        ([], ScoreFlag::Npmi) => &[0.5],
+        ([], PhraseScore::Original) => &[200.0, 100.0][..],
+        ([], PhraseScore::Npmi) => &[0.5],
         (given, _) => given,
     };
     let mut text = PhraseText::new();

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::model::open;
 use super::query::Which;
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results, write_report};
 
 #[derive(Args, Debug)]

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use dozen::text::word2vec::{AnalogyScore, Neighbour, WordVectors};
 use serde_json::json;
 
 use super::model::open;
-use crate::args::Context;
+use crate::context::Context;
 use crate::output::{Failure, Results};
 
 /// Which vectors.
@@ -67,32 +67,15 @@ pub(crate) struct AnalogyArguments {
     #[arg(short = 'n', long, default_value_t = 10, value_name = "N")]
     count: usize,
     /// How candidates are scored
-    #[arg(long, value_enum, default_value_t = ScoreFlag::Add, value_name = "HOW")]
-    score: ScoreFlag,
-}
-
-#[derive(ValueEnum, Debug, Clone, Copy)]
-pub(super) enum ScoreFlag {
-    /// 3CosAdd: the cosine with b - a + c
-    Add,
-    /// 3CosMul: the product of the cosines with b and c over that with a
-    Mul,
-}
-
-impl ScoreFlag {
-    pub(super) fn score(self) -> AnalogyScore {
-        match self {
-            Self::Add => AnalogyScore::CosAdd,
-            Self::Mul => AnalogyScore::CosMul,
-        }
-    }
+    #[arg(long, value_enum, default_value_t = AnalogyScore::CosAdd, value_name = "HOW")]
+    score: AnalogyScore,
 }
 
 pub(super) fn analogy(arguments: &AnalogyArguments, context: &Context) -> Result<(), Failure> {
     let vectors = open(&arguments.which.vectors, context)?;
     let started = Instant::now();
     let AnalogyArguments { a, b, c, count, score, .. } = arguments;
-    let found = vectors.analogy(&[b, c], &[a], *count, score.score())?;
+    let found = vectors.analogy(&[b, c], &[a], *count, *score)?;
     print_neighbours(&vectors, &found, "score", started, context)
 }
 

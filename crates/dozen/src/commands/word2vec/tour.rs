@@ -9,9 +9,9 @@ use dozen::text::word2vec::{
 use serde_json::json;
 
 use super::page;
-use crate::args::Context;
-use crate::commands::tour::{Check, Stop};
+use crate::context::Context;
 use crate::output::Failure;
+use crate::tour_stop::{Check, Stop};
 
 /// A language whose analogies are planted: they are what the vectors must give back.
 pub(crate) fn tour(_: &Path, context: &Context) -> Result<Stop, Failure> {

@@ -8,18 +8,17 @@ use dozen::data::Fingerprint;
 use dozen::nn::{Error as RunError, Finishing, RunFolder, interrupt_requested};
 use dozen::text::word2vec::formats::read_matrices;
 use dozen::text::word2vec::{
-    Architecture, Config, Corpus, Dictionary, Done, Loss, Parameters, Step, Subsampling, Subwords, Summary,
-    WordVectors, train,
+    Architecture, Config, Corpus, Dictionary, Done, Learnt, Loss, Model, Parameters, Saved, Step,
+    Subsampling, Subwords, Summary, WordVectors, train,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::corpus::CorpusArguments;
-use super::model::{self, Model, Saved, write_parameters};
 use super::page;
-use crate::args::Context;
+use crate::begun::Begun;
+use crate::context::Context;
 use crate::output::{Failure, Results};
-use crate::resume::Begun;
 use crate::training::{self, Run};
 
 #[derive(Args, Debug)]
@@ -242,11 +241,12 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         .collect::<Result<_, _>>()?;
     Begun::learns_from(&run, &data)?;
     let summary = learn(&run, &corpus, &config, &mut parameters, state, &probes, context)?;
-    let counted = model::Corpus {
+    let counted = Learnt {
         words: corpus.words(),
         words_read: corpus.words_read(),
         min_count: arguments.shape.min_count,
     };
+    let data = data.iter().map(|file| json!(file)).collect();
     let saved = Saved { model: config.clone(), training: counted, data };
     let model = Model { saved, dictionary: dictionary.clone(), parameters };
     model.write(&run)?;
@@ -355,9 +355,7 @@ fn learn(
             state.done = step.done;
             state.seconds = seconds_before + begun.elapsed().as_secs_f64();
             checkpoints.write(|| {
-                run.checkpoint(&state, 0, |folder| {
-                    write_parameters(&folder.join("model.safetensors"), parameters)
-                })
+                run.checkpoint(&state, 0, |folder| parameters.write(&folder.join("model.safetensors")))
             })?;
         }
         Ok(!interrupt_requested())

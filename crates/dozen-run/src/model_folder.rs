@@ -6,9 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use dozen_run::read_json;
-
-use crate::{Error, RunFolder};
+use crate::{Error, RunFolder, read_json};
 
 /// The version of the folder's layout that this program writes, and the newest that it reads.
 pub const FORMAT_VERSION: u64 = 1;
@@ -18,13 +16,16 @@ pub const FORMAT_VERSION: u64 = 1;
 pub struct WrittenBy {
     /// Of this program.
     pub dozen: String,
-    /// Of the tensor library.
+    /// Of the tensor library that neural families are written on.
     pub burn: String,
 }
 
+/// The version of Burn that is pinned in Cargo.toml; a test of dozen-nn compares them.
+const BURN: &str = "0.22.1";
+
 impl Default for WrittenBy {
     fn default() -> Self {
-        Self { dozen: env!("CARGO_PKG_VERSION").into(), burn: "0.22.1".into() }
+        Self { dozen: env!("CARGO_PKG_VERSION").into(), burn: BURN.into() }
     }
 }
 
@@ -129,7 +130,7 @@ impl ModelFolder {
     ///
     /// # Errors
     /// Those of the check, with the name of the file.
-    pub fn checked(&self, found: Result<(), Error>) -> Result<(), Error> {
+    pub fn checked<E: std::fmt::Display>(&self, found: Result<(), E>) -> Result<(), Error> {
         found.map_err(|fault| self.of_config(format!("holds what no model can have: {fault}")))
     }
 
@@ -162,11 +163,6 @@ impl ModelFolder {
     /// Writes the `config.json` of a run.
     pub fn write_config<C: Serialize>(run: &RunFolder, family: &str, config: &C) -> Result<(), Error> {
         let envelope = Envelope { format: FORMAT_VERSION, family, config, written_by: WrittenBy::default() };
-        Ok(run.write_json("config.json", &envelope)?)
+        run.write_json("config.json", &envelope)
     }
-}
-
-/// How many weights there are between layers of these sizes, one after the other: in floating point, where nothing overflows.
-pub fn dense_weights(sizes: &[usize]) -> f64 {
-    sizes.windows(2).map(|pair| pair[0] as f64 * pair[1] as f64).sum()
 }
