@@ -31,4 +31,4 @@ mod table_model;
 mod tensors;
 pub mod vae;
 
-pub use table_model::{LatentModel, Measure, TableModel, open};
+pub use table_model::{About, LatentModel, Measure, TableModel, open};

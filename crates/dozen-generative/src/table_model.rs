@@ -31,13 +31,26 @@ impl Measure {
     }
 }
 
+/// What a model of a table is of; its own methods say what each part is.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    /// [`TableModel::family`].
+    pub family: &'static str,
+    /// [`TableModel::columns`].
+    pub columns: &'a Schema,
+    /// [`TableModel::condition`].
+    pub condition: &'a Schema,
+    /// [`TableModel::image`].
+    pub image: Option<ImageShape>,
+}
+
 /// A trained model of the rows of a table.
 ///
 /// Encoded cells are matrices of a row for each row and a column for each of [`TableModel::columns`]: standardized numbers,
 /// bits, and the places of levels.
 pub trait TableModel: Send {
-    /// The family's name, as in `config.json`.
-    fn family(&self) -> &'static str;
+    /// What it is a model of.
+    fn about(&self) -> About<'_>;
 
     /// Writes all of the model into a run's folder.
     ///
@@ -55,14 +68,25 @@ pub trait TableModel: Send {
         Ok(run.finish()?)
     }
 
+    /// The family's name, as in `config.json`.
+    fn family(&self) -> &'static str {
+        self.about().family
+    }
+
     /// The columns that it models.
-    fn columns(&self) -> &Schema;
+    fn columns(&self) -> &Schema {
+        self.about().columns
+    }
 
     /// The columns that it is conditional on; of no columns where there is no condition.
-    fn condition(&self) -> &Schema;
+    fn condition(&self) -> &Schema {
+        self.about().condition
+    }
 
     /// The shape of the images that its rows are, if they are.
-    fn image(&self) -> Option<ImageShape>;
+    fn image(&self) -> Option<ImageShape> {
+        self.about().image
+    }
 
     /// Draws encoded rows, each under its row of the encoded `condition`. Of images whose pixels are the means of a
     /// distribution it gives those means. Which rows are drawn depends on the seed alone.
@@ -79,8 +103,13 @@ pub trait TableModel: Send {
         table_of(self.columns(), cells)
     }
 
-    /// How bright each pixel of encoded images is, from 0 to 1.
-    fn brightness(&self, cells: &Matrix) -> Result<Matrix, Error>;
+    /// How bright each pixel of encoded images is, from 0 to 1; by default the cells are that already.
+    ///
+    /// # Errors
+    /// When the cells are not the model's.
+    fn brightness(&self, cells: &Matrix) -> Result<Matrix, Error> {
+        Ok(cells.clone())
+    }
 
     /// What [`TableModel::score`] says of a row.
     fn measure(&self) -> Measure;
@@ -159,38 +188,22 @@ fn numbers(name: &str, values: impl IntoIterator<Item = f64>) -> Column {
     Column::new(name, Values::Number(values.into_iter().collect()))
 }
 
-/// Cells that lie in [0, 1] already.
-fn as_they_are(cells: &Matrix) -> Matrix {
-    cells.clone()
-}
-
 impl TableModel for autoregressive::Model {
-    fn family(&self) -> &'static str {
-        autoregressive::FAMILY
+    fn about(&self) -> About<'_> {
+        About {
+            family: autoregressive::FAMILY,
+            columns: &self.config().columns,
+            condition: &NOTHING,
+            image: None,
+        }
     }
 
     fn write(&self, run: &RunFolder) -> Result<(), Error> {
         self.write(run)
     }
 
-    fn columns(&self) -> &Schema {
-        &self.config().columns
-    }
-
-    fn condition(&self) -> &Schema {
-        &NOTHING
-    }
-
-    fn image(&self) -> Option<ImageShape> {
-        None
-    }
-
     fn draw(&self, rows: usize, _condition: &Matrix, seed: u64) -> Result<Matrix, Error> {
         Ok(self.sample_cells(rows, seed))
-    }
-
-    fn brightness(&self, cells: &Matrix) -> Result<Matrix, Error> {
-        Ok(as_they_are(cells))
     }
 
     fn measure(&self) -> Measure {
@@ -213,24 +226,13 @@ impl TableModel for autoregressive::Model {
 }
 
 impl TableModel for flow::Model {
-    fn family(&self) -> &'static str {
-        flow::FAMILY
+    fn about(&self) -> About<'_> {
+        let flow::Saved { columns, condition, image, .. } = self.config();
+        About { family: flow::FAMILY, columns, condition, image: *image }
     }
 
     fn write(&self, run: &RunFolder) -> Result<(), Error> {
         self.write(run)
-    }
-
-    fn columns(&self) -> &Schema {
-        &self.config().columns
-    }
-
-    fn condition(&self) -> &Schema {
-        &self.config().condition
-    }
-
-    fn image(&self) -> Option<ImageShape> {
-        self.config().image
     }
 
     fn draw(&self, rows: usize, condition: &Matrix, seed: u64) -> Result<Matrix, Error> {
@@ -283,32 +285,17 @@ impl LatentModel for flow::Model {
 }
 
 impl TableModel for vae::Model {
-    fn family(&self) -> &'static str {
-        vae::FAMILY
+    fn about(&self) -> About<'_> {
+        let vae::Saved { columns, condition, image, .. } = self.config();
+        About { family: vae::FAMILY, columns, condition, image: *image }
     }
 
     fn write(&self, run: &RunFolder) -> Result<(), Error> {
         self.write(run)
     }
 
-    fn columns(&self) -> &Schema {
-        &self.config().columns
-    }
-
-    fn condition(&self) -> &Schema {
-        &self.config().condition
-    }
-
-    fn image(&self) -> Option<ImageShape> {
-        self.config().image
-    }
-
     fn draw(&self, rows: usize, condition: &Matrix, seed: u64) -> Result<Matrix, Error> {
         Ok(self.sample(rows, condition, seed, self.config().image.is_some()))
-    }
-
-    fn brightness(&self, cells: &Matrix) -> Result<Matrix, Error> {
-        Ok(as_they_are(cells))
     }
 
     fn measure(&self) -> Measure {
@@ -339,24 +326,13 @@ impl LatentModel for vae::Model {
 }
 
 impl TableModel for gan::Model {
-    fn family(&self) -> &'static str {
-        gan::FAMILY
+    fn about(&self) -> About<'_> {
+        let gan::Saved { columns, condition, image, .. } = self.config();
+        About { family: gan::FAMILY, columns, condition, image: *image }
     }
 
     fn write(&self, run: &RunFolder) -> Result<(), Error> {
         self.write(run)
-    }
-
-    fn columns(&self) -> &Schema {
-        &self.config().columns
-    }
-
-    fn condition(&self) -> &Schema {
-        &self.config().condition
-    }
-
-    fn image(&self) -> Option<ImageShape> {
-        self.config().image
     }
 
     fn draw(&self, rows: usize, condition: &Matrix, seed: u64) -> Result<Matrix, Error> {
